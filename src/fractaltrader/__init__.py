@@ -1,0 +1,3 @@
+"""FractalTrader: Smart Money Concepts trading for Hyperliquid perpetuals."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,130 @@
+"""Signing of L1 actions: msgpack action hash, EIP-712 phantom agent, secp256k1.
+
+Source: the venue's signing rules, equal byte for byte to hyperliquid-python-sdk (a test oracle).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import coincurve
+import msgspec
+import sha3
+
+from fractaltrader.errors import UserError
+
+
+def keccak256(data: bytes) -> bytes:
+    """Keccak-256 as Ethereum uses it (not NIST SHA3-256)."""
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+_DOMAIN_SEPARATOR = keccak256(
+    keccak256(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+    + keccak256(b"Exchange")
+    + keccak256(b"1")
+    + _word(1337)
+    + _word(0)
+)
+_AGENT_TYPE = keccak256(b"Agent(string source,bytes32 connectionId)")
+_SOURCE = {True: keccak256(b"a"), False: keccak256(b"b")}
+
+
+def action_hash(
+    action: Mapping[str, Any],
+    nonce: int,
+    vault_address: str | None = None,
+    expires_after: int | None = None,
+) -> bytes:
+    """The 32-byte connection id of an action; key order of `action` is part of it."""
+    data = msgspec.msgpack.encode(action) + nonce.to_bytes(8, "big")
+    if vault_address is None:
+        data += b"\x00"
+    else:
+        data += b"\x01" + bytes.fromhex(vault_address.removeprefix("0x"))
+    if expires_after is not None:
+        data += b"\x00" + expires_after.to_bytes(8, "big")
+    return keccak256(data)
+
+
+def agent_digest(connection_id: bytes, *, mainnet: bool) -> bytes:
+    """The EIP-712 digest that an L1 action's signature signs."""
+    struct_hash = keccak256(_AGENT_TYPE + _SOURCE[mainnet] + connection_id)
+    return keccak256(b"\x19\x01" + _DOMAIN_SEPARATOR + struct_hash)
+
+
+def address_of(public_key: coincurve.PublicKey) -> str:
+    """Lower-case 0x address of a public key."""
+    return "0x" + keccak256(public_key.format(compressed=False)[1:])[-20:].hex()
+
+
+def recover_address(digest: bytes, signature: Mapping[str, Any]) -> str:
+    """The address that signed `digest`; raises ValueError when r, s, v are malformed.
+
+    Unpadded hex and v of 0/1 or 27/28 are accepted, as the venue does.
+    """
+    v = int(signature["v"])
+    raw = (
+        _word(int(signature["r"], 16))
+        + _word(int(signature["s"], 16))
+        + bytes([v - 27 if v >= 27 else v])
+    )
+    try:
+        key = coincurve.PublicKey.from_signature_and_message(raw, digest, hasher=None)
+    except Exception as error:  # coincurve raises bare Exception
+        raise ValueError("signature cannot be recovered") from error
+    return address_of(key)
+
+
+class Signer:
+    """Holds a private key and signs with it; never shows it."""
+
+    def __init__(self, private_key: str) -> None:
+        """Raises UserError unless `private_key` is 32 bytes of hex within the curve's order."""
+        text = private_key.strip().removeprefix("0x")
+        try:
+            if len(text) != 64:
+                raise ValueError
+            self._key = coincurve.PrivateKey(bytes.fromhex(text))
+        except ValueError:
+            # The value is a secret: name the rule, never the value.
+            raise UserError(
+                "private key: not a valid secp256k1 key; give 0x followed by 64 hex digits"
+            ) from None
+        self.address = address_of(self._key.public_key)
+
+    def __repr__(self) -> str:
+        return f"Signer({self.address})"
+
+    def sign_action(
+        self,
+        action: Mapping[str, Any],
+        nonce: int,
+        *,
+        mainnet: bool,
+        vault_address: str | None = None,
+        expires_after: int | None = None,
+    ) -> dict[str, str | int]:
+        """r, s, v of an L1 action as the envelope carries them."""
+        connection_id = action_hash(action, nonce, vault_address, expires_after)
+        raw = self._key.sign_recoverable(agent_digest(connection_id, mainnet=mainnet), hasher=None)
+        return {
+            "r": hex(int.from_bytes(raw[:32], "big")),
+            "s": hex(int.from_bytes(raw[32:64], "big")),
+            "v": raw[64] + 27,
+        }
+
+
+def recover_action_signer(envelope: Mapping[str, Any], *, mainnet: bool) -> str:
+    """The address that signed an `/exchange` envelope; ValueError when it cannot be recovered."""
+    connection_id = action_hash(
+        envelope["action"],
+        envelope["nonce"],
+        envelope.get("vaultAddress"),
+        envelope.get("expiresAfter"),
+    )
+    return recover_address(agent_digest(connection_id, mainnet=mainnet), envelope["signature"])

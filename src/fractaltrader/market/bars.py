@@ -1,0 +1,159 @@
+"""Bars: one at a time (`Bar`) and in columns (`Candles`)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractaltrader.errors import UserError
+from fractaltrader.market.timeframe import TIMEFRAMES, Timeframe
+
+FloatColumn = NDArray[np.float64]
+TimeColumn = NDArray[np.int64]
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+COLUMNS = ("open_time", *PRICE_COLUMNS, "volume")
+
+
+class Bar(NamedTuple):
+    """One closed candle. Times are epoch milliseconds of the open, volume is in base units."""
+
+    open_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+def utc(time_ms: int) -> str:
+    """`time_ms` as people read it: 2025-03-14 10:00:00Z."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candles:
+    """Closed candles of one coin in columns, oldest first; missing bars are absent rows."""
+
+    coin: str
+    timeframe: Timeframe
+    open_time: TimeColumn
+    open: FloatColumn
+    high: FloatColumn
+    low: FloatColumn
+    close: FloatColumn
+    volume: FloatColumn
+
+    @classmethod
+    def of(cls, coin: str, timeframe: Timeframe, bars: list[Bar]) -> Self:
+        """Columns of `bars`, validated."""
+        columns = list(zip(*bars, strict=True)) if bars else [()] * len(COLUMNS)
+        return cls(
+            coin,
+            timeframe,
+            np.array(columns[0], dtype=np.int64),
+            *(np.array(column, dtype=np.float64) for column in columns[1:]),
+        ).validated()
+
+    def __len__(self) -> int:
+        return len(self.open_time)
+
+    def bar(self, index: int) -> Bar:
+        """Row `index` as a Bar of plain Python numbers."""
+        return Bar(
+            int(self.open_time[index]),
+            float(self.open[index]),
+            float(self.high[index]),
+            float(self.low[index]),
+            float(self.close[index]),
+            float(self.volume[index]),
+        )
+
+    def bars(self) -> Iterator[Bar]:
+        """Every row, oldest first."""
+        return (self.bar(index) for index in range(len(self)))
+
+    def slice(self, start: int, stop: int) -> "Candles":
+        """Rows start…stop-1; the columns are views."""
+        return Candles(
+            self.coin,
+            self.timeframe,
+            self.open_time[start:stop],
+            *(getattr(self, name)[start:stop] for name in COLUMNS[1:]),
+        )
+
+    def validated(self) -> Self:
+        """Itself when every row obeys the rules of a candle; else UserError naming row and rule."""
+        if len(self) == 0:
+            raise UserError(f"candles {self.coin}: no rows; give at least one candle")
+        for name in COLUMNS[1:]:
+            column = getattr(self, name)
+            self._refuse(~np.isfinite(column), name, "must be a finite number")
+        for name in PRICE_COLUMNS:
+            self._refuse(getattr(self, name) <= 0, name, "must be above zero")
+        self._refuse(self.volume < 0, "volume", "must not be negative")
+        steps = np.diff(self.open_time)
+        self._refuse(np.append(False, steps == 0), "open_time", "is a duplicate")
+        self._refuse(np.append(False, steps < 0), "open_time", "is not sorted, oldest first")
+        self._refuse(
+            self.open_time % self.timeframe.ms != self.timeframe.floor(0) % self.timeframe.ms,
+            "open_time",
+            f"is not aligned to {self.timeframe}",
+        )
+        self._refuse(self.high < self.low, "high", "is below the low")
+        self._refuse(
+            self.high < np.maximum(self.open, self.close), "high", "is below open or close"
+        )
+        self._refuse(self.low > np.minimum(self.open, self.close), "low", "is above open or close")
+        return self
+
+    def _refuse(self, bad: NDArray[np.bool_], column: str, rule: str) -> None:
+        if not bad.any():
+            return
+        row = int(np.argmax(bad))
+        raise UserError(
+            f"candles {self.coin}: row {row} ({utc(int(self.open_time[row]))}): {column} = "
+            f"{getattr(self, column)[row]} {rule}; repair or drop the row"
+        )
+
+    def resampled(self, timeframe: Timeframe) -> "Candles":
+        """Candles of a longer timeframe; a bucket with missing base bars uses those it has."""
+        if timeframe == self.timeframe:
+            return self
+        if timeframe.ms % self.timeframe.ms:
+            raise UserError(
+                f"timeframe: cannot build {timeframe} from {self.timeframe} candles of "
+                f"{self.coin}; choose a multiple of {self.timeframe}"
+            )
+        anchor = timeframe.floor(0)
+        bucket = (self.open_time - anchor) // timeframe.ms
+        starts = np.flatnonzero(np.append(True, np.diff(bucket) != 0))
+        ends = np.append(starts[1:], len(self)) - 1
+        return Candles(
+            self.coin,
+            timeframe,
+            bucket[starts] * timeframe.ms + anchor,
+            self.open[starts],
+            np.maximum.reduceat(self.high, starts),
+            np.minimum.reduceat(self.low, starts),
+            self.close[ends],
+            np.add.reduceat(self.volume, starts),
+        )
+
+
+def infer_timeframe(open_time: TimeColumn) -> Timeframe:
+    """The timeframe of sorted open times: the longest that divides every step between bars."""
+    steps = np.diff(open_time)
+    steps = steps[steps > 0]
+    if len(steps) == 0:
+        raise UserError("open_time: at least two candles with different times are needed")
+    shortest = int(steps.min())
+    for timeframe in reversed(TIMEFRAMES):
+        if timeframe.ms <= shortest and not (steps % timeframe.ms).any():
+            return timeframe
+    raise UserError(
+        f"open_time: steps of {shortest} ms fit no known timeframe; times are epoch milliseconds"
+    )
