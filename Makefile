@@ -26,16 +26,16 @@ test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
 
 check: $(STAMP) ## Everything CI checks: format, lint, types, arrows, security, tests
-	$(BIN)/black --check --quiet src tests
-	$(BIN)/ruff check --quiet src tests
+	$(BIN)/black --check --quiet src tests benchmarks
+	$(BIN)/ruff check --quiet src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(MAKE) test
 
 format: $(STAMP) ## Format the code and apply safe lint fixes
-	$(BIN)/ruff check --fix --quiet src tests
-	$(BIN)/black --quiet src tests
+	$(BIN)/ruff check --fix --quiet src tests benchmarks
+	$(BIN)/black --quiet src tests benchmarks
 
 bench: $(STAMP) ## Measure detection, backtest and signing speed
 	$(BIN)/python -m benchmarks

@@ -220,6 +220,10 @@ class Venue(Protocol):
         """
         ...
 
+    async def protect(self, orders: list[OrderRequest]) -> list[OrderOutcome]:
+        """Attach a stop and a target to an open position; raises as `place` does."""
+        ...
+
     async def cancel(self, coin: str, cloid: str) -> bool:
         """Cancel by client order id; False when the order is already gone."""
         ...

@@ -30,8 +30,11 @@ class Bar(NamedTuple):
 
 
 def utc(time_ms: int) -> str:
-    """`time_ms` as people read it: 2025-03-14 10:00:00Z."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """`time_ms` as people read it: 2025-03-14 10:00:00Z; as it is when no calendar has it."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ms} ms"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +118,8 @@ class Candles:
             return
         row = int(np.argmax(bad))
         raise UserError(
-            f"candles {self.coin}: row {row} ({utc(int(self.open_time[row]))}): {column} = "
+            f"candles {self.coin}: row {row + 1} of {len(self)} "
+            f"({utc(int(self.open_time[row]))}): {column} = "
             f"{getattr(self, column)[row]} {rule}; repair or drop the row"
         )
 
@@ -145,15 +149,20 @@ class Candles:
 
 
 def infer_timeframe(open_time: TimeColumn) -> Timeframe:
-    """The timeframe of sorted open times: the longest that divides every step between bars."""
-    steps = np.diff(open_time)
+    """The timeframe of open times: the longest that divides the most common step between bars.
+
+    Gaps are longer steps and rarer. A bar off the grid is not hidden by a shorter timeframe: it is
+    left for `Candles.validated` to name. Raises UserError when no timeframe fits.
+    """
+    steps = np.abs(np.diff(open_time))
     steps = steps[steps > 0]
     if len(steps) == 0:
         raise UserError("open_time: at least two candles with different times are needed")
-    shortest = int(steps.min())
+    lengths, counts = np.unique(steps, return_counts=True)
+    common = int(lengths[np.argmax(counts)])
     for timeframe in reversed(TIMEFRAMES):
-        if timeframe.ms <= shortest and not (steps % timeframe.ms).any():
+        if common % timeframe.ms == 0:
             return timeframe
     raise UserError(
-        f"open_time: steps of {shortest} ms fit no known timeframe; times are epoch milliseconds"
+        f"open_time: steps of {common} ms fit no known timeframe; times are epoch milliseconds"
     )

@@ -1,0 +1,50 @@
+"""`python -m benchmarks`: medians on this machine, one table."""
+
+import os
+import platform
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import candles as candle_files
+from benchmarks import detection, signing
+from benchmarks.timing import readable
+from fractaltrader.data.candle_files import load_candles
+
+
+def machine() -> str:
+    """Processor, cores, load and versions: what the figures depend on."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return (
+        f"{model}, {os.cpu_count()} cores{load}; Python {platform.python_version()}, "
+        f"numpy {np.__version__}"
+    )
+
+
+def main() -> None:
+    """Run everything and print it."""
+    console = Console()
+    console.print(machine(), highlight=False)
+    with TemporaryDirectory() as folder:
+        path, source = candle_files.year_of_minutes(Path(folder))
+        console.print(f"candles: {source}", highlight=False)
+        candles = load_candles(path)
+        rows = [*signing.rows(), *candle_files.rows(path, candles), *detection.rows(candles)]
+    table = Table("benchmark")
+    table.add_column("median", justify="right")
+    table.add_column("note")
+    for row in rows:
+        table.add_row(row.name, f"{readable(row.seconds)} / {row.unit}", row.note)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

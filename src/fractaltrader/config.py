@@ -1,0 +1,98 @@
+"""One typed configuration: a TOML file, every key with its bounds, default and reason."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field
+
+from fractaltrader.errors import UserError, did_you_mean
+from fractaltrader.home import fractal_home
+from fractaltrader.risk.portfolio import PortfolioLimits
+from fractaltrader.risk.sizing import RiskParameters
+from fractaltrader.smc.parameters import Parameters
+
+LOCAL_URL = "http://127.0.0.1:3001"
+URLS = {
+    "sim": LOCAL_URL,
+    "testnet": "https://api.hyperliquid-testnet.xyz",
+}
+
+
+class VenueConfig(Parameters):
+    """Where to trade."""
+
+    mode: Literal["sim", "testnet"] = Field(
+        default="sim", description="sim: the local exchange; mainnet is not offered by this version"
+    )
+    url: str | None = Field(default=None, description="another address of the venue's API")
+    account: str | None = Field(
+        default=None, description="master address, when the key belongs to an agent wallet of it"
+    )
+
+    @property
+    def endpoint(self) -> str:
+        """The address requests go to."""
+        return self.url or URLS[self.mode]
+
+
+class TradeConfig(Parameters):
+    """What to trade and how to enter."""
+
+    coins: tuple[str, ...] = Field(default=("BTC", "ETH", "SOL"), min_length=1, max_length=20)
+    timeframe: str = Field(default="15m", description="candle interval decisions are made on")
+    strategy: str = Field(default="liquidity_sweep", description="name of a strategy")
+    slippage: float = Field(
+        default=0.002,
+        gt=0,
+        le=0.05,
+        description="worst entry price, as a fraction of the price seen",
+    )
+
+
+class Config(Parameters):
+    """The whole configuration; `[strategy]` holds the strategy's own parameters."""
+
+    venue: VenueConfig = VenueConfig()
+    trade: TradeConfig = TradeConfig()
+    risk: RiskParameters = RiskParameters()
+    limits: PortfolioLimits = PortfolioLimits()
+    strategy: dict[str, object] = Field(default_factory=dict)
+
+    @classmethod
+    def from_tables(cls, tables: dict[str, object], source: str) -> Self:
+        """Configuration from parsed TOML; UserError names file, section, key and rule."""
+        sections: dict[str, type[Parameters]] = {
+            "venue": VenueConfig,
+            "trade": TradeConfig,
+            "risk": RiskParameters,
+            "limits": PortfolioLimits,
+        }
+        parsed: dict[str, object] = {}
+        for name, table in tables.items():
+            if name not in cls.model_fields:
+                known = list(cls.model_fields)
+                hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+                raise UserError(f"{source}: unknown section [{name}]{hint}")
+            if not isinstance(table, dict):
+                raise UserError(f"{source}: {name} = {table!r} must be a section [{name}]")
+            model = sections.get(name)
+            parsed[name] = model.parse(table, f"{source} [{name}]") if model else table
+        return cls.model_validate(parsed)
+
+
+def load_config(path: Path | None) -> Config:
+    """The file at `path`, else FRACTAL_HOME/config.toml, else the defaults."""
+    if path is None:
+        path = fractal_home() / "config.toml"
+        if not path.exists():
+            return Config()
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"config: cannot read {path}: {error.strerror}") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"config: {path} is not valid TOML: {error}") from None
+    return Config.from_tables(tables, path.name)

@@ -1,0 +1,120 @@
+"""From wire records to the port's words."""
+
+from typing import Literal
+
+from fractaltrader.exchange.hyperliquid.wire import (
+    CandleData,
+    ClearinghouseState,
+    FillData,
+    FrontendOrder,
+    Meta,
+)
+from fractaltrader.exchange.port import (
+    Account,
+    Fill,
+    OpenOrder,
+    OrderRecord,
+    Position,
+    Side,
+)
+from fractaltrader.market import Bar, Instrument
+
+
+def instruments(meta: Meta) -> dict[str, Instrument]:
+    """Tradable perpetuals; a delisted one keeps its index but is left out."""
+    return {
+        entry.name: Instrument(entry.name, asset, entry.sz_decimals, entry.max_leverage)
+        for asset, entry in enumerate(meta.universe)
+        if not entry.is_delisted
+    }
+
+
+def bar(candle: CandleData) -> Bar:
+    """A candle as the engine computes with it."""
+    return Bar(
+        candle.t,
+        float(candle.o),
+        float(candle.h),
+        float(candle.l),
+        float(candle.c),
+        float(candle.v),
+    )
+
+
+def account(state: ClearinghouseState) -> Account:
+    """Account and positions; a coin that is flat is absent."""
+    positions = {}
+    for item in state.asset_positions:
+        data = item.position
+        if data.szi:
+            positions[data.coin] = Position(
+                data.coin,
+                data.szi,
+                data.entry_px if data.entry_px is not None else data.szi * 0,
+                data.unrealized_pnl,
+                data.leverage.value,
+                data.liquidation_px,
+            )
+    summary = state.margin_summary
+    return Account(
+        summary.account_value,
+        state.withdrawable,
+        summary.total_margin_used,
+        positions,
+        state.time,
+    )
+
+
+def _kind(order: FrontendOrder) -> Literal["limit", "tp", "sl"]:
+    if not order.is_trigger:
+        return "limit"
+    return "tp" if order.order_type.startswith("Take Profit") else "sl"
+
+
+def open_order(order: FrontendOrder) -> OpenOrder:
+    """A resting order."""
+    return OpenOrder(
+        order.coin,
+        Side(order.side),
+        order.sz,
+        order.limit_px,
+        order.oid,
+        order.cloid,
+        order.reduce_only,
+        order.trigger_px if order.is_trigger else None,
+        _kind(order),
+        order.timestamp,
+    )
+
+
+def order_record(order: FrontendOrder, status: str, status_ms: int) -> OrderRecord:
+    """An order with its last status."""
+    return OrderRecord(
+        order.coin,
+        order.oid,
+        order.cloid,
+        status,
+        order.sz,
+        order.orig_sz if order.orig_sz is not None else order.sz,
+        order.timestamp,
+        status_ms,
+    )
+
+
+def fill(data: FillData) -> Fill:
+    """An execution."""
+    return Fill(
+        data.coin,
+        Side(data.side),
+        data.px,
+        data.sz,
+        data.time,
+        data.oid,
+        data.tid,
+        data.cloid,
+        data.fee,
+        data.closed_pnl,
+        data.start_position,
+        data.dir,
+        data.crossed,
+    )

@@ -1,0 +1,9 @@
+"""Where a user's files live."""
+
+import os
+from pathlib import Path
+
+
+def fractal_home() -> Path:
+    """The folder everything a user's run writes lives under; `FRACTAL_HOME` moves it."""
+    return Path(os.environ.get("FRACTAL_HOME") or Path.home() / ".fractal")

@@ -1,0 +1,38 @@
+"""Puts a bot together from its configuration."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fractaltrader.config import Config
+from fractaltrader.exchange.port import Venue
+from fractaltrader.live.bot import Bot, BotSettings
+from fractaltrader.live.decide import Decider
+from fractaltrader.live.desk import Desk
+from fractaltrader.live.ledger import Ledger
+from fractaltrader.live.state_manager import StateManager
+from fractaltrader.market import Clock, Timeframe
+from fractaltrader.strategies import load_strategy
+
+
+def build_desk(folder: Path, venue: Venue, account: str, clock: Clock) -> Desk:
+    """State and ledger of the run in `folder`, for `account` on `venue`."""
+    return Desk(
+        venue=venue,
+        account=account,
+        state=StateManager(folder, clock),
+        ledger=Ledger(folder),
+        clock=clock,
+    )
+
+
+def build_bot(config: Config, desk: Desk, *, on_event: Callable[[], None] = lambda: None) -> Bot:
+    """A bot as configured; raises UserError for an unknown strategy, parameter or timeframe."""
+    decider = Decider(
+        desk,
+        load_strategy(config.trade.strategy, config.strategy),
+        risk=config.risk,
+        limits=config.limits,
+        slippage=config.trade.slippage,
+    )
+    settings = BotSettings(config.trade.coins, Timeframe.parse(config.trade.timeframe), config.risk)
+    return Bot(desk, decider, settings, on_event=on_event)

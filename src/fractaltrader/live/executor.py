@@ -1,0 +1,87 @@
+"""Sends entries, write-ahead: an intention is durable before its order leaves.
+
+A lost answer is an unknown outcome and is settled by asking the venue for the client order id.
+"""
+
+import asyncio
+
+from fractaltrader.exchange.errors import (
+    RejectedError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from fractaltrader.exchange.port import OrderOutcome, OutcomeKind
+from fractaltrader.live.desk import Desk
+from fractaltrader.live.intents import entry_orders
+from fractaltrader.live.protection import protect_position
+from fractaltrader.live.state import Intent
+
+# A block takes up to about a second; an id that is still unknown after these waits never arrived.
+SETTLE_DELAYS = (0.2, 0.5, 1.0, 2.0)
+# Our clock and the venue's may differ by this much when fills are asked for.
+SETTLE_LOOKBACK_MS = 60_000
+
+
+class Executor:
+    """Turns intentions into orders on the venue."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def enter(self, intent: Intent) -> None:
+        """Send entry, stop and target in one action and act on the answer."""
+        desk = self._desk
+        desk.begin(intent)
+        orders = entry_orders(intent, desk.instruments[intent.coin])
+        try:
+            outcomes = await desk.venue.place(orders, bracket=True)
+        except UnknownOutcomeError as error:
+            desk.incident("unknown outcome", f"{intent.coin} entry: {error}")
+            await self.settle(intent)
+        except (RejectedError, TransientError) as error:
+            desk.incident("entry refused", f"{intent.coin}: {error}")
+            desk.drop(intent.coin, str(error))
+        else:
+            await self._answered(intent, outcomes)
+
+    async def _answered(self, intent: Intent, outcomes: list[OrderOutcome]) -> None:
+        entry, *exits = outcomes
+        if entry.kind is OutcomeKind.REJECTED:
+            self._desk.drop(intent.coin, entry.error or "rejected")
+            return
+        protected = all(outcome.kind is OutcomeKind.WAITING for outcome in exits)
+        if entry.filled < intent.size or not protected:
+            # A partial fill leaves the stop and target of the bracket dead.
+            self._desk.incident(
+                "bracket incomplete",
+                f"{intent.coin}: filled {entry.filled} of {intent.size}, "
+                f"exits {[outcome.error or str(outcome.kind) for outcome in exits]}",
+            )
+            await self.settle(intent)
+
+    async def settle(self, intent: Intent) -> None:
+        """Ask the venue what became of an intention until the answer is definite."""
+        desk = self._desk
+        record = await desk.venue.order(intent.entry_cloid)
+        for delay in SETTLE_DELAYS:
+            if record is not None:
+                break
+            await asyncio.sleep(delay)
+            record = await desk.venue.order(intent.entry_cloid)
+        if record is None:
+            desk.drop(intent.coin, "the order never reached the venue")
+            return
+        for fill in await desk.venue.fills(intent.created_ms - SETTLE_LOOKBACK_MS):
+            desk.record(fill)
+        if intent.coin in desk.book.epochs:
+            await protect_position(desk, intent.coin)
+        elif record.status not in ("filled", "open"):
+            desk.drop(intent.coin, record.status)
+
+    async def settle_all(self) -> None:
+        """Settle every intention whose outcome is still open."""
+        for intent in list(self._desk.intents.values()):
+            try:
+                await self.settle(intent)
+            except TransientError as error:
+                self._desk.incident("settling postponed", f"{intent.coin}: {error}")

@@ -1,0 +1,191 @@
+"""History: an append-only SQLite file keyed by the venue's own ids, so a replay changes nothing.
+
+Amounts are the exact decimal strings of the wire; sums are made with Decimal in Python.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from fractaltrader.exchange.chronology import chronological
+from fractaltrader.exchange.port import Fill, OrderRecord, Side
+from fractaltrader.live.state import Intent
+from fractaltrader.market.instrument import to_wire
+
+FILE_NAME = "ledger.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS decisions (
+    coin TEXT NOT NULL, strategy TEXT NOT NULL, bar_time INTEGER NOT NULL, side INTEGER NOT NULL,
+    confidence REAL NOT NULL, verdict TEXT NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (coin, strategy, bar_time)
+);
+CREATE TABLE IF NOT EXISTS intents (
+    entry_cloid TEXT PRIMARY KEY, coin TEXT NOT NULL, created_ms INTEGER NOT NULL,
+    document TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS order_events (
+    oid INTEGER NOT NULL, status TEXT NOT NULL, coin TEXT NOT NULL, cloid TEXT,
+    size TEXT NOT NULL, placed_ms INTEGER NOT NULL, status_ms INTEGER NOT NULL,
+    PRIMARY KEY (oid, status)
+);
+CREATE TABLE IF NOT EXISTS fills (
+    tid INTEGER NOT NULL, oid INTEGER NOT NULL, coin TEXT NOT NULL, side TEXT NOT NULL,
+    price TEXT NOT NULL, size TEXT NOT NULL, time_ms INTEGER NOT NULL, cloid TEXT,
+    fee TEXT NOT NULL, closed_pnl TEXT NOT NULL, start_position TEXT NOT NULL,
+    direction TEXT NOT NULL, taker INTEGER NOT NULL,
+    PRIMARY KEY (tid, oid)
+);
+CREATE TABLE IF NOT EXISTS equity (
+    time_ms INTEGER PRIMARY KEY, equity TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS incidents (
+    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL
+);
+"""
+
+
+class Ledger:
+    """One bot's history. Opened by one writer; readers open it beside (WAL)."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / FILE_NAME
+        self._db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_decision(
+        self,
+        *,
+        coin: str,
+        strategy: str,
+        bar_time: int,
+        side: int,
+        confidence: float,
+        verdict: str,
+        detail: dict[str, object],
+    ) -> None:
+        """A signal and what became of it: 'enter' or the reason it was not taken."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO decisions VALUES (?,?,?,?,?,?,?)",
+            (coin, strategy, bar_time, side, confidence, verdict, _json(detail)),
+        )
+
+    def add_intent(self, intent: Intent) -> None:
+        """A decided entry, before its order leaves."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO intents VALUES (?,?,?,?)",
+            (intent.entry_cloid, intent.coin, intent.created_ms, _json(intent)),
+        )
+
+    def add_order_event(self, record: OrderRecord) -> None:
+        """A status an order reached."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO order_events VALUES (?,?,?,?,?,?,?)",
+            (
+                record.oid,
+                record.status,
+                record.coin,
+                record.cloid,
+                to_wire(record.size),
+                record.placed_ms,
+                record.status_ms,
+            ),
+        )
+
+    def add_fill(self, fill: Fill) -> bool:
+        """An execution; False when the ledger has it already."""
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                fill.tid,
+                fill.oid,
+                fill.coin,
+                str(fill.side),
+                to_wire(fill.price),
+                to_wire(fill.size),
+                fill.time_ms,
+                fill.cloid,
+                to_wire(fill.fee),
+                to_wire(fill.closed_pnl),
+                to_wire(fill.start_position),
+                fill.direction,
+                int(fill.taker),
+            ),
+        )
+        return cursor.rowcount == 1
+
+    def add_equity(self, time_ms: int, equity: Decimal) -> None:
+        """Account equity at a moment, USDC."""
+        self._db.execute("INSERT OR REPLACE INTO equity VALUES (?,?)", (time_ms, to_wire(equity)))
+
+    def add_incident(self, time_ms: int, kind: str, detail: str) -> None:
+        """Something an operator should be able to find later."""
+        self._db.execute(
+            "INSERT INTO incidents (time_ms, kind, detail) VALUES (?,?,?)", (time_ms, kind, detail)
+        )
+
+    def fills(self) -> list[Fill]:
+        """All executions, oldest first."""
+        rows = self._db.execute(
+            "SELECT coin, side, price, size, time_ms, oid, tid, cloid, fee, closed_pnl,"
+            " start_position, direction, taker FROM fills"
+        )
+        return chronological(map(_fill, rows))
+
+    def last_fill_ms(self) -> int | None:
+        """Time of the newest known execution."""
+        newest: int | None = self._db.execute("SELECT max(time_ms) FROM fills").fetchone()[0]
+        return newest
+
+    def intents(self) -> list[Intent]:
+        """All entries ever decided, oldest first."""
+        rows = self._db.execute("SELECT document FROM intents ORDER BY created_ms")
+        return [msgspec.json.decode(document, type=Intent) for (document,) in rows]
+
+    def equity(self) -> list[tuple[int, Decimal]]:
+        """Equity curve as (time, USDC), oldest first."""
+        rows = self._db.execute("SELECT time_ms, equity FROM equity ORDER BY time_ms")
+        return [(time_ms, Decimal(equity)) for time_ms, equity in rows]
+
+    def verdicts(self) -> list[tuple[str, int]]:
+        """How often each verdict on a signal was reached, most frequent first."""
+        rows = self._db.execute(
+            "SELECT verdict, count(*) FROM decisions GROUP BY verdict ORDER BY 2 DESC, 1"
+        )
+        return list(rows)
+
+    def incidents(self) -> list[tuple[int, str, str]]:
+        """Incidents as (time, kind, detail), oldest first."""
+        return list(self._db.execute("SELECT time_ms, kind, detail FROM incidents ORDER BY id"))
+
+
+def _json(document: object) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+def _fill(row: Iterable[object]) -> Fill:
+    coin, side, price, size, time_ms, oid, tid, cloid, fee, pnl, start, direction, taker = row
+    return Fill(
+        str(coin),
+        Side(str(side)),
+        Decimal(str(price)),
+        Decimal(str(size)),
+        int(str(time_ms)),
+        int(str(oid)),
+        int(str(tid)),
+        None if cloid is None else str(cloid),
+        Decimal(str(fee)),
+        Decimal(str(pnl)),
+        Decimal(str(start)),
+        str(direction),
+        bool(taker),
+    )

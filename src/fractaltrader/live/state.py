@@ -1,0 +1,63 @@
+"""What the bot must still know after a crash: one small document.
+
+Decimal amounts are exact strings in the file. History does not live here but in the ledger, so
+the document stays small however long the bot runs.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class Intent(msgspec.Struct, kw_only=True, frozen=True):
+    """An entry we decided on, durable before its order leaves.
+
+    Client order ids are derived from the decision, so a restart asks the venue for the same ids.
+    """
+
+    coin: str
+    strategy: str
+    bar_time: int
+    side: int  # +1 long, -1 short
+    size: Decimal
+    limit: Decimal
+    stop: Decimal
+    target: Decimal
+    entry_cloid: str
+    stop_cloid: str
+    target_cloid: str
+    created_ms: int
+
+
+class Epoch(msgspec.Struct, kw_only=True, frozen=True):
+    """One position from flat to flat; its stop and target belong to it and die with it."""
+
+    intent: Intent | None  # None: opened by somebody else on this account
+    size: Decimal  # signed, as the last fill left it
+    opened_ms: int
+    realized_pnl: Decimal = Decimal(0)  # USDC, fees deducted
+    repairs: int = 0  # how often protection had to be placed anew
+
+
+class Control(msgspec.Struct, kw_only=True):
+    """Flags the command line sets while the bot runs."""
+
+    stop_requested: bool = False
+
+
+class BotState(msgspec.Struct, kw_only=True):
+    """The whole document."""
+
+    account: str = ""
+    venue: str = ""
+    intents: dict[str, Intent] = {}  # by coin: sent or about to be, outcome not yet settled
+    epochs: dict[str, Epoch] = {}  # by coin: open positions
+    decided: dict[str, int] = {}  # by coin: open time of the newest bar that was acted on
+    streak: int = 0  # consecutive wins above zero, losses below
+    opening_equity: Decimal | None = None
+    ledger_since_ms: int = 0  # fills at or after this time are ours to account for
+    control: Control = msgspec.field(default_factory=Control)
+    heartbeat_ms: int = 0
+    pid: int = 0

@@ -1,0 +1,81 @@
+"""What an execution does to an account, in exact decimals.
+
+Prices have at most 6 - szDecimals decimals and sizes at most szDecimals, so every notional has at
+most 6 and all arithmetic here is exact: cash moves by realised profit minus fees and nothing is
+lost to rounding.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from fractaltrader.exchange.port import Side
+from fractaltrader.simulator.numbers import MICRO, ZERO, floor_micro
+from fractaltrader.simulator.state import Account, Position
+
+TAKER_RATE = Decimal("0.00045")
+MAKER_RATE = Decimal("0.00015")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What `execute` did: position before, profit realised (without the fee) and display text."""
+
+    start_position: Decimal
+    closed_pnl: Decimal
+    direction: str
+
+
+def fee_of(notional: Decimal, rate: Decimal) -> Decimal:
+    """Fee in USDC, floored at 6 decimals (hyperliquid.md 7.10)."""
+    return floor_micro(notional * rate)
+
+
+def signed(side: Side, size: Decimal) -> Decimal:
+    """`size` above zero for a buy and below for a sell."""
+    return size if side is Side.BUY else -size
+
+
+def position_size(account: Account, coin: str) -> Decimal:
+    """Signed size of the position, zero when flat."""
+    position = account.positions.get(coin)
+    return position.size if position else ZERO
+
+
+def reducible(account: Account, coin: str, side: Side) -> Decimal:
+    """How much an order of `side` can take off the position; zero when flat or on the same side."""
+    return max(-signed(side, position_size(account, coin)), ZERO)
+
+
+def direction_of(start: Decimal, side: Side, size: Decimal) -> str:
+    """The venue's display text for an execution, by the position before it."""
+    opening = "Long" if side is Side.BUY else "Short"
+    closing = "Short" if side is Side.BUY else "Long"
+    held = -signed(side, start)
+    if held <= 0:
+        return f"Open {opening}"
+    return f"Close {closing}" if size <= held else f"{closing} > {opening}"
+
+
+def execute(
+    account: Account, coin: str, side: Side, price: Decimal, size: Decimal, fee: Decimal
+) -> Execution:
+    """Book an execution: entries average by size, exits realise against the average entry."""
+    position = account.positions.setdefault(coin, Position())
+    start = position.size
+    closing = min(size, reducible(account, coin, side))
+    pnl = ZERO
+    if closing:
+        entry = position.entry_notional
+        if closing != abs(start):
+            share = position.entry_notional * closing / abs(start)
+            entry = share.quantize(MICRO, rounding=ROUND_HALF_EVEN)
+        position.entry_notional -= entry
+        pnl = price * closing - entry if start > 0 else entry - price * closing
+    position.entry_notional += price * (size - closing)
+    position.size = start + signed(side, size)
+    if not position.size:
+        del account.positions[coin]
+    account.cash += pnl - fee
+    account.fees += fee
+    account.volume += price * size
+    return Execution(start, pnl, direction_of(start, side, size))

@@ -1,0 +1,82 @@
+"""An order from acceptance to its end, and what its end means for its family."""
+
+from fractaltrader.simulator.core import ORDERS_KEPT, Core
+from fractaltrader.simulator.numbers import ZERO, truncated, venue_number
+from fractaltrader.simulator.state import Account, Order, Phase
+
+
+def register(core: Core, order: Order) -> None:
+    """Make `order` known to its owner and to every later query."""
+    core.state.orders[order.oid] = order
+    account = core.account(order.user)
+    if order.cloid is not None:
+        account.cloids[order.cloid] = order.oid
+    account.done.append(order.oid)
+    _forget_oldest(core, account)
+
+
+def enliven(core: Core, order: Order, phase: Phase) -> None:
+    """Let `order` rest, arm or wait; queues it in the book unless it waits."""
+    account = core.account(order.user)
+    if not order.is_live:
+        account.done.remove(order.oid)
+        account.live.append(order.oid)
+    order.phase = phase
+    if phase != "waiting":
+        order.rank = core.new_rank()
+        core.books[order.coin].add(order)
+
+
+def leave_book(core: Core, order: Order) -> None:
+    """Take a live order out of its queue; it is done until somebody enlivens it again."""
+    if order.phase in ("resting", "armed"):
+        core.books[order.coin].remove(order)
+    if order.is_live:
+        account = core.account(order.user)
+        account.live.remove(order.oid)
+        account.done.append(order.oid)
+        _forget_oldest(core, account)
+    order.phase = "done"
+
+
+def finish(core: Core, order: Order, status: str) -> None:
+    """End `order` with `status`; children that still wait end with it unless it has filled.
+
+    A parent that filled in part and was cancelled for margin releases its children too
+    (hyperliquid.md 3.3).
+    """
+    leave_book(core, order)
+    core.set_status(order, status)
+    if status == "filled" or (status == "marginCanceled" and order.filled > 0):
+        core.filled.append(order.oid)
+        return
+    for child in waiting_children(core, order):
+        finish(core, child, "canceled")
+
+
+def waiting_children(core: Core, order: Order) -> list[Order]:
+    """Children that wait for `order` to fill."""
+    known = (core.state.orders.get(oid) for oid in order.children)
+    return [child for child in known if child is not None and child.phase == "waiting"]
+
+
+def live_siblings(core: Core, order: Order) -> list[Order]:
+    """The other side of a stop-and-target pair, while it lives."""
+    known = (core.state.orders.get(oid) for oid in order.siblings)
+    return [other for other in known if other is not None and other.is_live]
+
+
+def _forget_oldest(core: Core, account: Account) -> None:
+    """Keep memory bounded: the venue serves the newest 2000 finished orders."""
+    while len(account.done) > ORDERS_KEPT:
+        oid = account.done.pop(0)
+        order = core.state.orders.pop(oid)
+        if order.cloid is not None and account.cloids.get(order.cloid) == oid:
+            del account.cloids[order.cloid]
+
+
+def average_price(core: Core, order: Order) -> str:
+    """Average price of what has executed, as answers to orders state it."""
+    decimals = 6 - core.instruments[order.coin].sz_decimals
+    price = order.filled_notional / order.filled if order.filled else ZERO
+    return venue_number(truncated(price, decimals))

@@ -1,0 +1,184 @@
+"""The local exchange: Hyperliquid offline, as a library."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+
+import msgspec
+
+from fractaltrader.errors import UserError
+from fractaltrader.market import Candles, Clock, Instrument
+from fractaltrader.simulator import actions, info, path
+from fractaltrader.simulator.candles import DEFAULT_TIMEFRAME, CandleSeries
+from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.market_model import MarketModel
+from fractaltrader.simulator.numbers import ZERO
+from fractaltrader.simulator.state import Account, ExchangeState, Market
+from fractaltrader.simulator.streams import Sink, Streams
+from fractaltrader.simulator.wire import UnprocessableError
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A coin to list; `history` are candles that have already closed and set its first price."""
+
+    instrument: Instrument
+    history: Candles | None = None
+
+
+class LocalExchange:
+    """Speaks the venue's protocol in plain objects; HTTP and WebSocket are `gateway`'s.
+
+    Everything is synchronous and happens at the clock's time. Real clients use wall-clock nonces
+    while market time may be replayed, so nonces have a clock of their own.
+    """
+
+    def __init__(
+        self,
+        listings: list[Listing],
+        *,
+        clock: Clock,
+        nonce_clock: Clock | None = None,
+        mainnet: bool = False,
+        seed: int = 0,
+        model: MarketModel | None = None,
+    ) -> None:
+        """Raises UserError unless coins are unique and asset ids count from 0."""
+        markets: dict[str, Market] = {}
+        candles: dict[str, CandleSeries] = {}
+        for listing in listings:
+            item = listing.instrument
+            if item.coin in markets:
+                raise UserError(f"listing {item.coin}: the coin is listed twice; list it once")
+            if item.asset != len(markets):
+                # Clients take a coin's place in `meta` for its asset id.
+                raise UserError(
+                    f"listing {item.coin}: asset {item.asset} must be {len(markets)}; number the "
+                    "listings from 0"
+                )
+            timeframe = listing.history.timeframe if listing.history else DEFAULT_TIMEFRAME
+            series = CandleSeries(item.coin, timeframe, listing.history)
+            market = Market(item.coin, item.asset, item.sz_decimals, item.max_leverage)
+            market.mid = series.last_close
+            markets[item.coin], candles[item.coin] = market, series
+        state = ExchangeState(seed, mainnet, clock.now_ms(), markets)
+        self._open(Core(state, clock, model or MarketModel(), candles), nonce_clock or clock)
+
+    def _open(self, core: Core, nonce_clock: Clock) -> None:
+        self._core = core
+        self._nonce_clock = nonce_clock
+        self._streams = Streams(core)
+
+    @property
+    def coins(self) -> list[str]:
+        """Listed coins."""
+        return list(self._core.books)
+
+    @property
+    def state(self) -> ExchangeState:
+        """The books behind every answer, for audits; changing it is asking for trouble."""
+        return self._core.state
+
+    def now_ms(self) -> int:
+        """Market time, UTC epoch ms."""
+        return self._core.now_ms()
+
+    def hold_time_at(self, time_ms: int | None) -> None:
+        """Market time stops at `time_ms` until told otherwise: a replay's next tick is pending."""
+        self._core.horizon_ms = time_ms
+
+    def info(self, request: object) -> Any:
+        """Answer an `/info` request; raises UnprocessableError where the venue says 422."""
+        return info.answer(self._core, request)
+
+    def act(self, envelope: object) -> dict[str, Any]:
+        """Verify and execute an `/exchange` body; raises UnprocessableError like `info`."""
+        response = actions.act(self._core, envelope, self._nonce_clock)
+        self._streams.publish_outbox()
+        return response
+
+    def faucet(self, address: str, usd: Decimal) -> None:
+        """Credit `usd` USDC to `address`, opening the account; raises UserError for bad input."""
+        if not isinstance(address, str) or len(address) != 42 or not address.startswith("0x"):
+            raise UserError(f"faucet: address {address!r} is not 0x followed by 40 hex digits")
+        if not usd.is_finite() or usd <= 0:
+            raise UserError(f"faucet: amount {usd} must be above zero")
+        accounts = self._core.state.accounts
+        account = accounts.setdefault(address.lower(), Account(address.lower()))
+        account.cash += usd
+        account.deposited += usd
+
+    def subscribe(self, subscription: object, sink: Sink) -> None:
+        """Push frames of `subscription` to `sink`, beginning with ack and snapshot.
+
+        Raises SubscriptionError with the venue's text.
+        """
+        self._streams.subscribe(subscription, sink)
+
+    def unsubscribe(self, subscription: object, sink: Sink) -> None:
+        """Stop pushing; raises SubscriptionError with the venue's text."""
+        self._streams.unsubscribe(subscription, sink)
+
+    def forget(self, sink: Sink) -> None:
+        """Drop every subscription of a closed socket."""
+        self._streams.forget(sink)
+
+    def move(
+        self, coin: str, price: Decimal, *, jump: bool = False, volume: Decimal = ZERO
+    ) -> None:
+        """Take the market price of `coin` to `price` (USDC) and execute what that reaches.
+
+        `jump` skips the prices between; `volume` is in base units. Raises KeyError for a coin
+        that is not listed.
+        """
+        path.move(self._core, coin, price, jump=jump, volume=volume)
+        self._streams.publish_outbox()
+        self._streams.publish_market(coin)
+
+    def snapshot(self) -> bytes:
+        """The whole exchange, to be given to `restored`; subscriptions are not part of it."""
+        self._core.now_ms()
+        for coin, series in self._core.candles.items():
+            self._core.state.markets[coin].candles = series.saved()
+        written = msgspec.msgpack.encode(self._core.state)
+        for market in self._core.state.markets.values():
+            market.candles = None
+        return written
+
+    @classmethod
+    def restored(
+        cls,
+        snapshot: bytes,
+        *,
+        clock: Clock,
+        nonce_clock: Clock | None = None,
+        model: MarketModel | None = None,
+    ) -> Self:
+        """The exchange that wrote `snapshot`; raises UserError when it cannot be read."""
+        state = _decoded(snapshot)
+        candles = {}
+        for coin, market in state.markets.items():
+            if market.candles is not None:
+                candles[coin] = CandleSeries.restored(coin, market.candles)
+                market.candles = None
+        exchange = cls.__new__(cls)
+        core = Core(state, clock, model or MarketModel(), candles)
+        exchange._open(core, nonce_clock or clock)
+        return exchange
+
+    @staticmethod
+    def time_of(snapshot: bytes) -> int:
+        """Market time when `snapshot` was written, UTC epoch ms; raises UserError."""
+        return _decoded(snapshot).now_ms
+
+
+def _decoded(snapshot: bytes) -> ExchangeState:
+    try:
+        return msgspec.msgpack.decode(snapshot, type=ExchangeState)
+    except msgspec.DecodeError as error:
+        raise UserError(
+            f"exchange snapshot: cannot be read ({error}); delete it to start afresh"
+        ) from None
+
+
+__all__ = ["Listing", "LocalExchange", "UnprocessableError"]

@@ -1,0 +1,138 @@
+"""One source, two ways to run it: interpreted in the bot, compiled by numba in the lab.
+
+A kernel is a plain function in the subset of Python that numba compiles: numbers, numpy arrays,
+named tuples of them, and other kernels called by their global name.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, ParamSpec, TypeVar, cast
+
+from fractaltrader.errors import UserError
+from fractaltrader.home import fractal_home
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MARK = "__fractal_kernel__"
+_ROOMS_WITH_KERNELS = ("smc", "strategies", "risk", "backtest")
+_KEPT_CACHES = 4
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark `function` as a kernel; it stays the plain function it is."""
+    setattr(function, _MARK, True)
+    return function
+
+
+@cache
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """The machine-code version of a kernel and, through it, of every kernel it calls.
+
+    Compilation is kept on disk under a key of all kernel sources, so a change of any kernel starts
+    afresh. Raises UserError when numba, the `lab` extra, is missing.
+    """
+    plain = cast(FunctionType, function)
+    return cast(Callable[P, R], _compile(plain, _cache_folder(_numba(), _closure(plain))))
+
+
+def _numba() -> ModuleType:
+    # By name, so that whoever imports the kernels (the bot) does not depend on numba.
+    try:
+        return import_module("numba")
+    except ImportError as missing:
+        raise UserError(
+            "numba is not installed, and the lab (backtest, batch detection) compiles with it; "
+            'run: pip install "fractaltrader[lab]"'
+        ) from missing
+
+
+def _is_kernel(value: object) -> bool:
+    return isinstance(value, FunctionType) and hasattr(value, _MARK)
+
+
+def _called_kernels(function: FunctionType) -> dict[str, FunctionType]:
+    names = function.__code__.co_names
+    found = {name: function.__globals__.get(name) for name in names}
+    return {name: cast(FunctionType, value) for name, value in found.items() if _is_kernel(value)}
+
+
+def _closure(function: FunctionType) -> list[FunctionType]:
+    """`function` and every kernel reachable from it."""
+    seen = [function]
+    for known in seen:
+        seen.extend(k for k in _called_kernels(known).values() if k not in seen)
+    return seen
+
+
+@cache
+def _compile(function: FunctionType, folder: Path | None, inner: bool = False) -> Any:
+    """`function` compiled by numba, calling the compiled versions of its kernels.
+
+    An `inner` one is only called by compiled code; leaving out its Python entry saves seconds.
+    """
+    numba = _numba()
+    called = _called_kernels(function)
+    rebuilt = FunctionType(
+        function.__code__,
+        {**function.__globals__, **{name: _compile(k, folder, True) for name, k in called.items()}},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    rebuilt.__qualname__ = function.__qualname__
+    rebuilt.__module__ = function.__module__
+    before = numba.config.CACHE_DIR
+    # numba reads the folder while decorating and never again.
+    numba.config.CACHE_DIR = str(folder or "")
+    try:
+        return numba.njit(
+            cache=folder is not None, no_cpython_wrapper=inner, no_cfunc_wrapper=True
+        )(rebuilt)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def source_key(files: list[Path], *versions: str) -> str:
+    """A key that changes when the text of any of `files` or any of `versions` does."""
+    digest = hashlib.sha256("\0".join(versions).encode())
+    for path in sorted(set(files)):
+        digest.update(f"\0{path.name}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder(numba: ModuleType, kernels: list[FunctionType]) -> Path | None:
+    """Where this state of the sources keeps its machine code; None where nothing can be written.
+
+    numba itself only notices a change of the file a function lives in; a helper's file or a
+    constant imported from elsewhere would go unnoticed. Hence the key over all of them.
+    """
+    package = Path(__file__).resolve().parents[1]
+    files = [path for room in _ROOMS_WITH_KERNELS for path in (package / room).rglob("*.py")]
+    files += [Path(k.__code__.co_filename) for k in kernels]
+    numpy_version = import_module("numpy").__version__
+    key = source_key([path for path in files if path.is_file()], numba.__version__, numpy_version)
+    root = fractal_home() / "cache" / "kernels"
+    folder = root / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _prune(root, keep=folder)
+    except OSError:
+        return None
+    return folder
+
+
+def _prune(root: Path, keep: Path) -> None:
+    """Bound the cache: the newest few states of the sources stay."""
+    others = sorted(
+        (path for path in root.iterdir() if path.is_dir() and path != keep),
+        key=lambda path: path.stat().st_mtime,
+    )
+    for old in others[: max(0, len(others) - (_KEPT_CACHES - 1))]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,51 @@
+"""The last bars in a ring, and the statistics over a declared number of them.
+
+Every mean is a plain sum over its own window, oldest first: it forgets exactly, so two runs that
+started at different bars agree as soon as the window is full, and it is bit-equal compiled or not.
+"""
+
+import numpy as np
+
+from fractaltrader.smc.events import FloatArray
+from fractaltrader.smc.kernel import kernel
+
+CAPACITY = 256  # a power of two: the ring index is a bit mask
+MASK = CAPACITY - 1
+OPEN_, HIGH_, LOW_, CLOSE_, VOLUME_, TRUE_RANGE = range(6)
+NAN = float("nan")
+
+
+def new_window() -> FloatArray:
+    """An empty ring of bars [CAPACITY, 6]."""
+    return np.zeros((CAPACITY, 6))
+
+
+@kernel
+def push(
+    window: FloatArray, t: int, open_: float, high: float, low: float, close: float, volume: float
+) -> None:
+    """Store bar `t` and its true range, max(high, previous close) - min(low, previous close)."""
+    top = high
+    bottom = low
+    if t > 0:
+        previous = window[(t - 1) & MASK, CLOSE_]
+        top = max(high, previous)
+        bottom = min(low, previous)
+    row = t & MASK
+    window[row, OPEN_] = open_
+    window[row, HIGH_] = high
+    window[row, LOW_] = low
+    window[row, CLOSE_] = close
+    window[row, VOLUME_] = volume
+    window[row, TRUE_RANGE] = top - bottom
+
+
+@kernel
+def mean(window: FloatArray, t: int, bars: int, column: int) -> float:
+    """Mean of `column` over the `bars` bars that end at `t`; NaN before there are that many."""
+    if t + 1 < bars:
+        return NAN
+    total = 0.0
+    for k in range(t - bars + 1, t + 1):
+        total += window[k & MASK, column]
+    return total / bars

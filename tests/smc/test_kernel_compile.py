@@ -1,0 +1,79 @@
+"""The bridge from kernels to machine code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fractaltrader.errors import UserError
+from fractaltrader.smc.kernel import compiled, kernel, source_key
+
+HELPER = "from fractaltrader.smc.kernel import kernel\n@kernel\ndef helper(x):\n    return x + {}\n"
+CALLER = """
+from helper import helper
+from fractaltrader.smc.kernel import compiled, kernel
+@kernel
+def caller(x):
+    return helper(x) * 10
+print(compiled(caller)(1))
+"""
+
+
+def run(folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "caller.py"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_changed_helper_is_never_served_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel whose helper in another file changed compiles anew though its own file did not."""
+    monkeypatch.setenv("FRACTAL_HOME", str(tmp_path / "home"))
+    (tmp_path / "caller.py").write_text(CALLER)
+    (tmp_path / "helper.py").write_text(HELPER.format(1))
+    assert run(tmp_path) == "20"
+    cached = set((tmp_path / "home").rglob("*.nbc"))
+    assert cached
+    (tmp_path / "helper.py").write_text(HELPER.format(2))
+    assert run(tmp_path) == "30"
+    assert set((tmp_path / "home").rglob("*.nbc")) > cached
+
+
+def test_key_covers_text_and_versions(tmp_path: Path) -> None:
+    """The key of the cache changes with any file's text and with any version."""
+    a, b = tmp_path / "a.py", tmp_path / "b.py"
+    a.write_text("1")
+    b.write_text("2")
+    key = source_key([a, b], "0.61")
+    assert key == source_key([b, a, a], "0.61")
+    assert key != source_key([a, b], "0.62")
+    b.write_text("3")
+    assert key != source_key([a, b], "0.61")
+
+
+def test_missing_numba_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without numba the user is told which extra to install."""
+
+    @kernel
+    def fresh(x: float) -> float:
+        return x
+
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(UserError, match=r'pip install "fractaltrader\[lab\]"'):
+        compiled(fresh)
+
+
+def test_the_bot_side_imports_neither_numba_nor_polars() -> None:
+    """Importing and stepping a strategy interpreted loads no part of the lab."""
+    code = (
+        "import sys\n"
+        "from fractaltrader.market import Bar\n"
+        "import fractaltrader.risk\n"
+        "from fractaltrader.strategies import load_strategy\n"
+        "load_strategy('liquidity_sweep').session('BTC').on_bar(Bar(0, 1.0, 2.0, 1.0, 2.0, 1.0))\n"
+        "assert not {'numba', 'polars', 'asyncio'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,97 @@
+"""Laws that detection obeys on every market."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markets import candles_of, random_bars, random_engine
+
+from fractaltrader.market import Bar
+from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect
+
+# A run's first example compiles, which takes long.
+SLOW_FIRST = settings(max_examples=60, deadline=None)
+ENDS = (EventKind.SWEEP, EventKind.TAKEN, EventKind.EXPIRED, EventKind.POOL)
+
+
+def interpreted(bars: list[Bar], params: EngineParameters) -> list[Event]:
+    engine = SmcEngine(params)
+    return [event for bar in bars for event in engine.on_bar(bar)]
+
+
+@SLOW_FIRST
+@given(random_bars(), random_engine)
+def test_prefix_law(bars: list[Bar], params: EngineParameters) -> None:
+    """A market cut at any bar has exactly the events of the whole that were known by then."""
+    whole = detect(candles_of(bars), params).records()
+    for t in range(1, len(bars)):
+        assert detect(candles_of(bars[:t]), params).records() == [e for e in whole if e.known < t]
+
+
+@SLOW_FIRST
+@given(random_bars(), random_engine)
+def test_interpreted_equals_compiled(bars: list[Bar], params: EngineParameters) -> None:
+    """The bot's interpreter and the lab's machine code find the same events bit for bit."""
+    assert interpreted(bars, params) == detect(candles_of(bars), params).records()
+
+
+@settings(max_examples=40, deadline=None)
+@given(random_bars(), random_engine, st.data())
+def test_snapshot_and_restore_change_nothing(
+    bars: list[Bar], params: EngineParameters, data: st.DataObject
+) -> None:
+    """An engine restored from a snapshot taken at any bar continues as if never stopped."""
+    cut = data.draw(st.integers(0, len(bars)))
+    first = SmcEngine(params)
+    before = [event for bar in bars[:cut] for event in first.on_bar(bar)]
+    second = SmcEngine(params)
+    second.restore(first.snapshot())
+    after = [event for bar in bars[cut:] for event in second.on_bar(bar)]
+    assert before + after == interpreted(bars, params)
+
+
+@settings(max_examples=80, deadline=None)
+@given(random_bars(), random_engine)
+def test_swings_are_those_of_the_definition(bars: list[Bar], params: EngineParameters) -> None:
+    """Swings found bar by bar are those that the definition picks from the whole market."""
+    expected = set()
+    for side, price in ((1, [b.high for b in bars]), (-1, [-b.low for b in bars])):
+        for p in range(params.left, len(bars) - params.right):
+            left, right = price[p - params.left : p], price[p + 1 : p + params.right + 1]
+            beyond = price[p] >= max(right) if params.tie == "first" else price[p] > max(right)
+            if price[p] > max(left) and beyond:
+                expected.add((side, p, p + params.right, side * price[p]))
+    found = [e for e in interpreted(bars, params) if e.kind is EventKind.SWING]
+    assert {(e.side, e.at, e.known, e.level) for e in found} == expected
+    assert len(found) == len(expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(random_bars(), random_engine)
+def test_every_level_ends_at_most_once_and_only_for_its_reason(
+    bars: list[Bar], params: EngineParameters
+) -> None:
+    """Sweeps and takes obey their definition, and no level that price passed is left untouched."""
+    events = interpreted(bars, params)
+    assert [e.id for e in events] == list(range(len(events)))
+    assert all(e.at <= e.known for e in events)
+    ended = [e.ref for e in events if e.kind in ENDS]
+    assert len(ended) == len(set(ended))
+    pooled = {(e.side, e.at) for e in events if e.kind is EventKind.POOL}
+    for event in events:
+        side = event.side
+        reach = [side * (b.high if side > 0 else b.low) for b in bars]
+        inside = [side * b.close < side * event.level for b in bars]
+        if event.kind in (EventKind.SWEEP, EventKind.TAKEN):
+            made = events[event.ref].known
+            assert max(reach[made : event.at]) <= side * event.level < reach[event.at]
+            extreme = event.high if side > 0 else event.low
+            assert side * extreme == max(reach[event.at : event.known + 1])
+            assert not any(inside[event.at : event.known])
+            assert inside[event.known] == (event.kind is EventKind.SWEEP)
+            wait = event.known - event.at + 1
+            assert wait <= params.reclaim_bars
+            assert event.kind is EventKind.SWEEP or wait == params.reclaim_bars
+        lone = event.kind is EventKind.SWING and (side, event.at) not in pooled
+        if (lone or event.kind is EventKind.POOL) and event.id not in ended:
+            passed = [t for t in range(event.known + 1, len(bars)) if reach[t] > side * event.level]
+            pending = passed and len(bars) - passed[0] < params.reclaim_bars
+            assert not passed or (pending and not any(inside[passed[0] :]))
