@@ -43,7 +43,10 @@ def _random_action(rng: random.Random) -> dict:
     if kind == "cancel":
         return {"type": kind, "cancels": [{"a": asset, "o": rng.randint(1, 2**52)}]}
     if kind == "cancelByCloid":
-        return {"type": kind, "cancels": [{"asset": asset, "cloid": "0x" + rng.randbytes(16).hex()}]}
+        return {
+            "type": kind,
+            "cancels": [{"asset": asset, "cloid": "0x" + rng.randbytes(16).hex()}],
+        }
     return {
         "type": kind,
         "asset": asset,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fractaltrader.errors import UserError
-from fractaltrader.live.clock import SystemClock
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.live.state_manager import (
     BACKUPS,
     StateCorruptError,
@@ -118,7 +118,7 @@ def test_an_update_inside_an_update_is_kept_out(tmp_path: Path) -> None:
 _COUNTER = """
 import sys
 from pathlib import Path
-from fractaltrader.live.clock import SystemClock
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.live.state_manager import StateManager
 manager = StateManager(Path(sys.argv[1]), SystemClock())
 while True:

@@ -3,8 +3,7 @@
 from decimal import Decimal
 
 import pytest
-
-from conftest import limit, trigger
+from exchange_world import limit, trigger
 
 STOP, TARGET = trigger("A", "0.05", "98000", "sl"), trigger("A", "0.05", "103000", "tp")
 

@@ -3,8 +3,7 @@
 from decimal import Decimal
 
 import pytest
-
-from conftest import limit, trigger
+from exchange_world import limit, trigger
 
 
 def fills_of(trader):
@@ -145,6 +144,15 @@ def test_margin_counts_resting_orders_and_leverage(exchange, trader):
     assert alice.position() == Decimal("0.3")
     assert "filled" in alice.order(limit("A", "0.3", "88000", "Ioc"))[0]
     assert alice.position() == 0
+
+
+def test_a_reduce_only_order_claims_no_margin(exchange, trader):
+    """A take-profit that rests beside the position leaves room for an order against it."""
+    alice = trader(usd="300")
+    alice.order(limit("B", "0.05", "101000", "Ioc"))
+    alice.order(limit("A", "0.05", "105000", r=True))
+    assert "resting" in alice.order(limit("A", "0.06", "106000"))[0]
+    assert "Insufficient margin" in alice.order(limit("A", "0.06", "106000"))[0]["error"]
 
 
 def test_cancel_knows_only_live_orders_of_the_user(exchange, trader):

@@ -1,8 +1,8 @@
 """Who may act: signatures and nonces."""
 
 import pytest
+from exchange_world import LISTINGS, ORIGIN_MS, Trader, limit
 
-from conftest import LISTINGS, ORIGIN_MS, Trader, limit
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.virtual_time import SteppedClock
@@ -50,7 +50,7 @@ def test_the_venue_hashes_its_own_normal_form(exchange, trader):
     alice = trader()
     for order in (
         limit("B", "0.0010", "90000"),
-        dict(reversed(limit("B", "0.001", "9e4").items())),
+        dict(reversed(limit("B", "0.001", "90000").items())),
     ):
         answer = alice.act({"type": "order", "orders": [order], "grouping": "na"})
         assert answer["status"] == "err"
@@ -76,6 +76,9 @@ def test_nonces_are_unique_windowed_and_bounded(exchange, trader):
     assert alice.act(NOOP, nonce=base + 101)["status"] == "ok"
     low = alice.act(NOOP, nonce=base + 1)
     assert low["response"] == f"Invalid nonce: nonce too low {base + 1} < {base + 2}"
+    assert alice.act(NOOP, nonce=base + 103)["status"] == "ok"
+    dropped = alice.act(NOOP, nonce=base + 3)
+    assert dropped["response"] == f"Invalid nonce: nonce too low {base + 3} < {base + 4}"
     for far in (base - 2 * DAY_MS, base + DAY_MS):
         assert trader("bob").act(NOOP, nonce=far)["response"].startswith("Invalid nonce")
 
@@ -104,6 +107,7 @@ def test_an_expired_action_is_not_executed(exchange, trader):
         {"type": "order", "orders": [{"a": 0}], "grouping": "na"},
         {"type": "order", "orders": [limit("B", "x", "1")], "grouping": "na"},
         {"type": "order", "orders": [limit("B", "NaN", "1")], "grouping": "na"},
+        {"type": "order", "orders": [limit("B", "1e999999999", "1")], "grouping": "na"},
         {"type": "order", "orders": [limit("B", "1", "1", "Fok")], "grouping": "na"},
     ],
 )

@@ -20,7 +20,7 @@ def candles_of(bars: list[Bar]) -> Candles:
 
 
 @st.composite
-def random_bars(draw: st.DrawFn, least: int = 1, most: int = 120) -> list[Bar]:
+def random_bars(draw: st.DrawFn, least: int = 30, most: int = 120) -> list[Bar]:
     """A market on a grid of whole ticks: plateaus, ties and one-tick bars abound."""
     moves = draw(
         st.lists(

@@ -30,8 +30,11 @@ def run(folder: Path) -> str:
 def test_changed_helper_is_never_served_from_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel whose helper in another file changed compiles anew though its own file did not."""
+    """A changed helper in another file compiles anew, and old caches are cleared away."""
     monkeypatch.setenv("FRACTAL_HOME", str(tmp_path / "home"))
+    caches = tmp_path / "home" / "cache" / "kernels"
+    for i in range(6):
+        (caches / f"old{i}").mkdir(parents=True)
     (tmp_path / "caller.py").write_text(CALLER)
     (tmp_path / "helper.py").write_text(HELPER.format(1))
     assert run(tmp_path) == "20"
@@ -40,6 +43,7 @@ def test_changed_helper_is_never_served_from_the_cache(
     (tmp_path / "helper.py").write_text(HELPER.format(2))
     assert run(tmp_path) == "30"
     assert set((tmp_path / "home").rglob("*.nbc")) > cached
+    assert len(list(caches.iterdir())) == 4
 
 
 def test_key_covers_text_and_versions(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def audit_run(folder: Path) -> "list[Line]":
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.exchange.transport import Transport
     from fractaltrader.live.audit import audit as compare
-    from fractaltrader.live.clock import SystemClock
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.live.ledger import Ledger
     from fractaltrader.live.state_manager import StateManager
 

@@ -57,7 +57,7 @@ async def _trade(config: "Config", folder: Path) -> None:
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.home import fractal_home
     from fractaltrader.live.assembly import build_bot, build_desk
-    from fractaltrader.live.clock import SystemClock
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.live.wallet import check_role, fund_from_faucet, signer_for
 
     url = config.venue.endpoint

@@ -11,7 +11,7 @@ def status(name: RunName = None) -> None:
     from rich.table import Table
 
     from fractaltrader.cli.runs import existing_run
-    from fractaltrader.live.clock import SystemClock
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.live.ledger import Ledger
     from fractaltrader.live.lock import is_running
     from fractaltrader.live.state_manager import StateManager

@@ -16,7 +16,7 @@ def stop(
 
     from fractaltrader.cli.runs import existing_run
     from fractaltrader.errors import UserError
-    from fractaltrader.live.clock import SystemClock
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.live.lock import is_running
     from fractaltrader.live.state_manager import StateManager
 

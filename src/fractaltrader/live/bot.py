@@ -98,6 +98,8 @@ class Bot:
             await asyncio.gather(*helpers, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
+        # What the stream had not delivered yet is asked for, so that the books close complete.
+        await self._handle(Tick.RECONCILE)
         self._desk.write()
         self._desk.event("stopped; open positions keep their stop and target on the exchange")
 

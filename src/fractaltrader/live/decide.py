@@ -44,8 +44,9 @@ class Decider:
         if bar.open_time <= self._newest.get(coin, -1):
             return None
         self._newest[coin] = bar.open_time
-        session = self._sessions.setdefault(coin, self._strategy.session(coin))
-        return session.on_bar(bar)
+        if coin not in self._sessions:
+            self._sessions[coin] = self._strategy.session(coin)
+        return self._sessions[coin].on_bar(bar)
 
     async def decide(self, signal: Signal) -> Intent | None:
         """The entry to make for `signal`, or None; either way the verdict goes to the ledger."""

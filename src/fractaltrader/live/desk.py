@@ -18,6 +18,8 @@ from fractaltrader.market import Clock, Instrument
 log = structlog.get_logger()
 
 EVENTS_SHOWN = 50
+# Executions of several coins may become visible out of order by this much, venue time.
+LOOKBACK_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -133,6 +135,12 @@ class Desk:
         if trade is not None:
             self.event(f"{fill.coin} closed by {trade.exit_reason}: {trade.pnl:+.2f} USDC")
         return trade
+
+    async def catch_up(self) -> None:
+        """Record the executions the venue knows of and we do not."""
+        newest = self.ledger.last_fill_ms() or 0
+        for fill in await self.venue.fills(max(newest - LOOKBACK_MS, self.since_ms)):
+            self.record(fill)
 
     def incident(self, kind: str, detail: str) -> None:
         """Something an operator should be able to find later."""

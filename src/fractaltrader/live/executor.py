@@ -18,8 +18,6 @@ from fractaltrader.live.state import Intent
 
 # A block takes up to about a second; an id that is still unknown after these waits never arrived.
 SETTLE_DELAYS = (0.2, 0.5, 1.0, 2.0)
-# Our clock and the venue's may differ by this much when fills are asked for.
-SETTLE_LOOKBACK_MS = 60_000
 
 
 class Executor:
@@ -71,8 +69,7 @@ class Executor:
         if record is None:
             desk.drop(intent.coin, "the order never reached the venue")
             return
-        for fill in await desk.venue.fills(intent.created_ms - SETTLE_LOOKBACK_MS):
-            desk.record(fill)
+        await desk.catch_up()
         if intent.coin in desk.book.epochs:
             await protect_position(desk, intent.coin)
         elif record.status not in ("filled", "open"):

@@ -3,7 +3,7 @@
 from fractaltrader.exchange.errors import CriticalError
 from fractaltrader.exchange.port import Account, OpenOrder
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.executor import SETTLE_LOOKBACK_MS, Executor
+from fractaltrader.live.executor import Executor
 from fractaltrader.live.intents import exit_cloids
 from fractaltrader.live.protection import is_protected, protect_position
 
@@ -14,7 +14,7 @@ async def reconcile(desk: Desk, executor: Executor) -> None:
     Raises TransientError when the venue cannot be asked, CriticalError for a position that this
     bot did not open: it would be wrong to trade around it and wrong to touch it.
     """
-    await _catch_up(desk)
+    await desk.catch_up()
     await executor.settle_all()
     account = await desk.venue.account()
     orders = await desk.venue.open_orders()
@@ -28,13 +28,6 @@ async def reconcile(desk: Desk, executor: Executor) -> None:
         if not is_protected(position, orders):
             await protect_position(desk, position.coin)
     await _cancel_strays(desk, account, orders)
-
-
-async def _catch_up(desk: Desk) -> None:
-    newest = desk.ledger.last_fill_ms() or 0
-    since = max(newest - SETTLE_LOOKBACK_MS, desk.since_ms)
-    for fill in await desk.venue.fills(since):
-        desk.record(fill)
 
 
 def _differences(desk: Desk, account: Account) -> list[str]:

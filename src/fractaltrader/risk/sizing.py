@@ -10,7 +10,7 @@ place this is computed: the bot calls it through `decide_size`, the backtest com
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -18,7 +18,6 @@ from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import MIN_NOTIONAL
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.smc.parameters import Parameters
-from fractaltrader.strategies.signal import Signal
 
 CAPS = ("", "max_position", "leverage", "free_margin")
 NO_CAP, CAP_POSITION, CAP_LEVERAGE, CAP_MARGIN = range(4)
@@ -63,6 +62,21 @@ class Sizing(NamedTuple):
     refusal: int
 
 
+class Proposal(Protocol):
+    """What sizing reads of a strategy's signal."""
+
+    @property
+    def entry(self) -> float: ...
+    @property
+    def stop(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def atr(self) -> float: ...
+    @property
+    def atr_baseline(self) -> float: ...
+
+
 class RiskParameters(Parameters):
     """How much of the equity (a fraction) one signal may lose at its stop, and the caps on size."""
 
@@ -103,7 +117,10 @@ class RiskParameters(Parameters):
         description="cross leverage set on the venue; decides the margin a position ties up",
     )
     margin_use: float = Field(
-        default=0.9, gt=0, le=1, description="part of the free margin one entry may tie up"
+        default=0.9,
+        gt=0,
+        le=1,
+        description="part of the margin one entry may tie up; the rest pays fees",
     )
 
     def risk_config(self) -> RiskConfig:
@@ -182,18 +199,19 @@ def size_lots(
         return Sizing(0, fraction, by_confidence, by_atr, by_streak, NO_CAP, NO_STOP)
     size = equity * fraction / distance
     cap = NO_CAP
-    leverage = min(config.leverage, venue.max_leverage)
+    leverage = min(config.leverage, venue.max_leverage) * config.margin_use
     if size > config.max_position * equity / entry:
         size = config.max_position * equity / entry
         cap = CAP_POSITION
     if size > leverage * equity / entry:
         size = leverage * equity / entry
         cap = CAP_LEVERAGE
-    by_margin = max(free_margin, 0.0) * config.margin_use * leverage / entry
+    by_margin = max(free_margin, 0.0) * leverage / entry
     if size > by_margin:
         size = by_margin
         cap = CAP_MARGIN
-    lots = math.floor(size * venue.lots_per_unit)
+    # A hair more than whole lots lost to binary fractions: 17.5 must not become 17.49999.
+    lots = math.floor(size * venue.lots_per_unit * (1.0 + 1e-12))
     refusal = ACCEPTED
     if lots < 1:
         refusal = BELOW_LOT
@@ -220,7 +238,7 @@ class SizeDecision:
 
 
 def decide_size(
-    signal: Signal,
+    signal: Proposal,
     equity: float,
     free_margin: float,
     streak: int,
@@ -266,7 +284,7 @@ def decide_size(
 
 def _refusal(
     sizing: Sizing,
-    signal: Signal,
+    signal: Proposal,
     equity: float,
     asked: Decimal,
     instrument: Instrument,

@@ -112,35 +112,30 @@ def _check_batch(core: Core, action: wire.Action) -> None:
 
 
 def _cancel(core: Core, user: str, asset: int, oid: int) -> Status:
-    order = core.state.orders.get(oid)
-    if not _is_cancellable(core, order, user, asset):
+    order = _live_order(core, user, asset, oid)
+    if order is None:
         text = f"Order was never placed, already canceled, or filled. asset={asset}"
         return {"error": text}
-    assert order is not None
     finish(core, order, "canceled")
     settle_consequences(core)
     return "success"
 
 
-def _is_cancellable(core: Core, order: Order | None, user: str, asset: int) -> bool:
-    return (
-        order is not None
-        and order.user == user
-        and order.is_live
-        and core.instruments[order.coin].asset == asset
-    )
+def _live_order(core: Core, user: str, asset: int, oid: int) -> Order | None:
+    """The user's live order on that asset, else None."""
+    order = core.state.orders.get(oid)
+    if order is None or order.user != user or not order.is_live:
+        return None
+    return order if core.instruments[order.coin].asset == asset else None
 
 
 def _modify(core: Core, user: str, reference: int | str, new: wire.OrderWire) -> Status:
     """Cancel and replace: new oid, and the original is gone when the replacement is refused."""
-    oid = reference
     if isinstance(reference, str):
-        oid = core.account(user).cloids.get(wire.cloid_of(reference), 0)
-    assert isinstance(oid, int)
-    order = core.state.orders.get(oid)
-    if not _is_cancellable(core, order, user, new.a):
+        reference = core.account(user).cloids.get(reference, 0)
+    order = _live_order(core, user, new.a, reference)
+    if order is None:
         return {"error": "Cannot modify canceled or filled order"}
-    assert order is not None
     finish(core, order, "canceled")
     action = wire.OrderAction(orders=[new], grouping="na")
     status = place_batch(core, user, action)[0]

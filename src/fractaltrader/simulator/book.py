@@ -42,9 +42,8 @@ def _book_key(order: Order) -> tuple[Decimal, int]:
 
 
 def _trigger_key(order: Order) -> tuple[Decimal, int]:
-    assert order.trigger is not None
-    price = order.trigger.price
-    return (price if order.trigger.above else -price, order.rank)
+    price = order.terms.price
+    return (price if order.terms.above else -price, order.rank)
 
 
 class CoinBook:
@@ -86,8 +85,7 @@ class CoinBook:
         del queue[bisect_left(queue, key(order), key=key)]
 
     def _triggers(self, order: Order) -> list[Order]:
-        assert order.trigger is not None
-        return self._above if order.trigger.above else self._below
+        return self._above if order.terms.above else self._below
 
     def _taken(self, side: Side) -> dict[int, Decimal]:
         return self.market.taken_bids if side is Side.BUY else self.market.taken_asks
@@ -152,19 +150,20 @@ class CoinBook:
     def next_stop(self, target: Decimal) -> Decimal:
         """The first price on the way from the mid to `target` at which an order becomes due."""
         mid = self.market.mid
-        assert mid is not None
+        if mid is None:
+            return target
         falling = target < mid
         resting = self._resting[Side.BUY if falling else Side.SELL]
         triggers = self._below if falling else self._above
         levels = [target]
         if resting:
             levels.append(resting[0].price)
-        if triggers and triggers[0].trigger is not None:
-            levels.append(triggers[0].trigger.price)
+        if triggers:
+            levels.append(triggers[0].terms.price)
         return max(levels) if falling else min(levels)
 
 
 def is_fired(order: Order, mark: Decimal) -> bool:
     """Whether the mark price has reached the order's trigger price."""
-    assert order.trigger is not None
-    return mark >= order.trigger.price if order.trigger.above else mark <= order.trigger.price
+    terms = order.terms
+    return mark >= terms.price if terms.above else mark <= terms.price

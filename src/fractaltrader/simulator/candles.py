@@ -3,8 +3,9 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,18 @@ class FormingBar:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _ClosedPart:
+    """What the closed base bars contribute to a longer bar; `newest` tells when it is stale."""
+
+    open_time: int
+    newest: int
+    open: float | None
+    high: float
+    low: float
+    volumes: list[float]
+
+
 class CandleSeries:
     """Base bars of one coin. They follow the price path; users' trades do not bend them."""
 
@@ -51,6 +64,7 @@ class CandleSeries:
         self.coin = coin
         self.timeframe = timeframe
         self.forming: FormingBar | None = None
+        self._parts: dict[str, _ClosedPart] = {}
         self._rows: dict[str, array[Any]] = {
             name: array("q" if name == "open_time" else "d") for name in COLUMNS
         }
@@ -69,13 +83,14 @@ class CandleSeries:
         if bar is None:
             self.forming = FormingBar(open_time, price, price, price, price, volume, 1)
             return
-        self.forming = replace(
-            bar,
-            high=max(bar.high, price),
-            low=min(bar.low, price),
-            close=price,
-            volume=bar.volume + volume,
-            count=bar.count + 1,
+        self.forming = FormingBar(
+            open_time,
+            bar.open,
+            max(bar.high, price),
+            min(bar.low, price),
+            price,
+            bar.volume + volume,
+            bar.count + 1,
         )
 
     def _close(self, bar: FormingBar) -> None:
@@ -108,10 +123,44 @@ class CandleSeries:
         if newest is None:
             return None
         bar = self.forming
-        if bar is not None and timeframe == self.timeframe:
-            return self._wire(timeframe, bar.row(), bar.count)
-        open_time = timeframe.floor(newest)
-        return next(self._buckets(timeframe, open_time, open_time), None)
+        if bar is None:
+            open_time = timeframe.floor(newest)
+            return next(self._buckets(timeframe, open_time, open_time), None)
+        row = bar.row()
+        if timeframe == self.timeframe:
+            return self._wire(timeframe, row, bar.count)
+        closed = self._closed_part(timeframe, timeframe.floor(newest))
+        volumes = [*closed.volumes, row.volume]
+        whole = Bar(
+            closed.open_time,
+            row.open if closed.open is None else closed.open,
+            max(closed.high, row.high),
+            min(closed.low, row.low),
+            row.close,
+            # Summed as `Candles.resampled` sums, so that stream and snapshot agree bit for bit.
+            float(np.add.reduceat(np.array(volumes), [0])[0]),
+        )
+        return self._wire(timeframe, whole, TICKS_PER_BAR * len(closed.volumes) + bar.count)
+
+    def _closed_part(self, timeframe: Timeframe, open_time: int) -> "_ClosedPart":
+        """Closed base bars of the bucket at `open_time`; it changes only when a bar closes."""
+        part = self._parts.get(timeframe.name)
+        newest = self._rows["open_time"][-1] if self._rows["open_time"] else 0
+        if part is None or (part.open_time, part.newest) != (open_time, newest):
+            low = bisect_left(self._rows["open_time"], open_time)
+            opens, highs, lows, volumes = (
+                self._rows[name][low:] for name in ("open", "high", "low", "volume")
+            )
+            part = _ClosedPart(
+                open_time,
+                newest,
+                opens[0] if opens else None,
+                max(highs, default=-inf),
+                min(lows, default=inf),
+                volumes.tolist(),
+            )
+            self._parts[timeframe.name] = part
+        return part
 
     def _newest_open_time(self) -> int | None:
         if self.forming is not None:

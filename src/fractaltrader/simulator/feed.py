@@ -121,7 +121,6 @@ class Feed:
         tick = self._next
         if tick is None:
             return False
-        exchange.hold_time_at(tick.time_ms)
         exchange.move(tick.coin, tick.price, jump=tick.jump, volume=tick.volume)
         self._next = next(self._ticks, None)
         exchange.hold_time_at(self.next_ms)
@@ -131,6 +130,7 @@ class Feed:
 
     async def run(self, exchange: LocalExchange, clock: SleepingClock) -> None:
         """Replay to the end in the clock's time; a slow machine lags but skips nothing."""
+        exchange.hold_time_at(self.next_ms)
         while (time_ms := self.next_ms) is not None:
             await clock.sleep_until(time_ms)
             # Coins that tick together move together: a snapshot falls between moments.

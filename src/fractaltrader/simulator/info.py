@@ -172,7 +172,9 @@ def _user_role(core: Core, request: Request) -> Any:
 
 def _active_asset_data(core: Core, request: Request) -> Any:
     coin = _known_coin(core, request)
-    return None if coin is None else accounts.active_asset_data(core, _user(request), coin)
+    if coin is None or core.books[coin].mid is None:
+        return None
+    return accounts.active_asset_data(core, _user(request), coin)
 
 
 def _funding_history(_core: Core, request: Request) -> Any:

@@ -12,10 +12,12 @@ from fractaltrader.simulator import actions, info, path
 from fractaltrader.simulator.candles import DEFAULT_TIMEFRAME, CandleSeries
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.market_model import MarketModel
-from fractaltrader.simulator.numbers import ZERO
+from fractaltrader.simulator.numbers import MICRO, ZERO
 from fractaltrader.simulator.state import Account, ExchangeState, Market
 from fractaltrader.simulator.streams import Sink, Streams
-from fractaltrader.simulator.wire import UnprocessableError
+from fractaltrader.simulator.wire import UnprocessableError, address_of
+
+FAUCET_MOST = 1_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class LocalExchange:
             market = Market(item.coin, item.asset, item.sz_decimals, item.max_leverage)
             market.mid = series.last_close
             markets[item.coin], candles[item.coin] = market, series
-        state = ExchangeState(seed, mainnet, clock.now_ms(), markets)
+        state = ExchangeState(seed, mainnet, 0, markets)
         self._open(Core(state, clock, model or MarketModel(), candles), nonce_clock or clock)
 
     def _open(self, core: Core, nonce_clock: Clock) -> None:
@@ -99,12 +101,17 @@ class LocalExchange:
 
     def faucet(self, address: str, usd: Decimal) -> None:
         """Credit `usd` USDC to `address`, opening the account; raises UserError for bad input."""
-        if not isinstance(address, str) or len(address) != 42 or not address.startswith("0x"):
-            raise UserError(f"faucet: address {address!r} is not 0x followed by 40 hex digits")
-        if not usd.is_finite() or usd <= 0:
-            raise UserError(f"faucet: amount {usd} must be above zero")
+        try:
+            user = address_of(address)
+        except UnprocessableError:
+            raise UserError(
+                f"faucet: address {address!r} is not 0x followed by 40 hex digits"
+            ) from None
+        if not usd.is_finite() or not 0 < usd <= FAUCET_MOST:
+            raise UserError(f"faucet: amount {usd} must be above zero and at most {FAUCET_MOST}")
+        usd = usd.quantize(MICRO)
         accounts = self._core.state.accounts
-        account = accounts.setdefault(address.lower(), Account(address.lower()))
+        account = accounts.setdefault(user, Account(user))
         account.cash += usd
         account.deposited += usd
 

@@ -16,7 +16,8 @@ def venue_number(value: Decimal) -> str:
 
 def float_number(value: float) -> str:
     """`venue_number` of the shortest decimal that reads back as `value`."""
-    return venue_number(Decimal(repr(value)))
+    text = repr(value)
+    return venue_number(Decimal(text)) if "e" in text else text
 
 
 def floor_micro(value: Decimal) -> Decimal:

@@ -106,12 +106,11 @@ def _is_below_minimum(core: Core, order: Order) -> bool:
 
 def is_sane_trigger(order: Order) -> bool:
     """A stop-limit's limit must lie at the trigger price or beyond it, seen from the side."""
-    assert order.trigger is not None
-    if order.trigger.is_market or order.trigger.kind == "tp":
+    if order.terms.is_market or order.terms.kind == "tp":
         return True
     if order.side is Side.SELL:
-        return order.price <= order.trigger.price
-    return order.price >= order.trigger.price
+        return order.price <= order.terms.price
+    return order.price >= order.terms.price
 
 
 def has_margin(core: Core, order: Order) -> bool:

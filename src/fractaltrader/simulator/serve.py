@@ -9,10 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.market import Candles
 from fractaltrader.simulator.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.server import Server, WallClock
+from fractaltrader.simulator.server import Server
 from fractaltrader.simulator.universe import instruments_for
 from fractaltrader.simulator.virtual_time import LoopClock
 
@@ -85,12 +86,14 @@ def _opened(
     if path is None or not path.exists():
         clock = LoopClock(feed.start_ms, options.speed)
         listings = feed.listings(instruments_for(markets))
-        exchange = LocalExchange(listings, clock=clock, nonce_clock=WallClock(), seed=options.seed)
+        exchange = LocalExchange(
+            listings, clock=clock, nonce_clock=SystemClock(), seed=options.seed
+        )
         return exchange, feed, clock
     saved = path.read_bytes()
     saved_ms = LocalExchange.time_of(saved)
     clock = LoopClock(saved_ms, options.speed)
-    exchange = LocalExchange.restored(saved, clock=clock, nonce_clock=WallClock())
+    exchange = LocalExchange.restored(saved, clock=clock, nonce_clock=SystemClock())
     if exchange.coins != list(markets):
         raise UserError(
             f"state: {path} holds {', '.join(exchange.coins)}, the market {', '.join(markets)}; "

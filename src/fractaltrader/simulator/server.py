@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import time
+import os
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -18,13 +18,6 @@ DEFAULT_PORT = 3001
 # A client that does not read is dropped before it fills our memory.
 FRAMES_WAITING = 10_000
 MAX_BODY_BYTES = 1 << 20
-
-
-class WallClock:
-    """This machine's UTC time, for the nonces of real clients."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
 
 
 class Server:
@@ -52,7 +45,7 @@ class Server:
         except OSError as error:
             await self.stop()
             raise UserError(
-                f"port: {port} on {HOST} cannot be used ({error.strerror}); stop the program that "
+                f"port: {port} on {HOST} cannot be used ({os.strerror(error.errno or 0)}); stop the program that "
                 "holds it or give another --port"
             ) from None
         bound = self._runner.addresses[0][1]

@@ -54,6 +54,13 @@ class Order(msgspec.Struct, kw_only=True):
     def is_live(self) -> bool:
         return self.phase != "done"
 
+    @property
+    def terms(self) -> TriggerTerms:
+        """The trigger of a trigger order; TypeError for any other."""
+        if self.trigger is None:
+            raise TypeError(f"order {self.oid} is no trigger order")
+        return self.trigger
+
 
 class Fill(msgspec.Struct, kw_only=True):
     """One side of an execution, as its owner sees it; USDC, `closed_pnl` without the fee."""

@@ -167,8 +167,9 @@ class Streams:
             self._send(("userEvents", user), frame("user", {"fills": views}))
             self._send(("userFills", user), frame("userFills", {"user": user, "fills": views}))
         for coin, trades in outbox.trades.items():
-            prints = [trade_view(trade) for trade in trades]
-            self._send(("trades", coin), frame("trades", prints))
+            if ("trades", coin) in self._topics:
+                prints = [trade_view(trade) for trade in trades]
+                self._send(("trades", coin), frame("trades", prints))
             self._publish_bbo(coin)
         outbox.clear()
 

@@ -23,7 +23,6 @@ TOLERANCE = Decimal("0.1")
 
 def fire(core: Core, order: Order) -> None:
     """Execute an armed trigger whose price the mark has reached."""
-    assert order.trigger is not None
     leave_book(core, order)
     if order.reduce_only:
         left = accounts.reducible(core.account(order.user), order.coin, order.side)
@@ -32,7 +31,7 @@ def fire(core: Core, order: Order) -> None:
             return
         order.size = left if order.follows_position else min(order.size, left)
     core.set_status(order, "triggered")
-    if not order.trigger.is_market:
+    if not order.terms.is_market:
         take(core, order, order.price)
         if order.size > 0:
             enliven(core, order, "resting")

@@ -27,7 +27,9 @@ class LoopClock:
 
     async def sleep_until(self, time_ms: int) -> None:
         """Return when the clock shows `time_ms` or later; at once when it already does."""
-        await asyncio.sleep(0)
+        if time_ms <= self.now_ms():
+            # Others get their turn even when the caller is late for ever.
+            await asyncio.sleep(0)
         # The loop may wake a hair early, so the clock has the last word.
         while (missing := time_ms - self.now_ms()) > 0:  # noqa: ASYNC110 - no event marks time
             await asyncio.sleep(missing / 1000 / self.speed)

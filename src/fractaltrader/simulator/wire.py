@@ -5,7 +5,7 @@ key order, trailing zeros or a cloid without 0x signs something else and appears
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +14,8 @@ from fractaltrader.market.instrument import to_wire
 
 UNPARSEABLE = "Failed to deserialize the JSON body into the target type"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+# Few enough digits for exact products in the 28 digits of the decimal context.
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,12})?")
 _CLOID = re.compile(r"(?:0x)?([0-9a-fA-F]{32})")
 
 
@@ -141,14 +143,10 @@ def cloid_of(text: str) -> str:
 
 
 def decimal_of(text: str) -> Decimal:
-    """A finite decimal; raises UnprocessableError otherwise."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise UnprocessableError(f"invalid number {text!r}") from None
-    if not value.is_finite():
-        raise UnprocessableError(f"invalid number {text!r}")
-    return value
+    """A decimal in fixed notation; raises UnprocessableError for anything else or too long."""
+    if not _NUMBER.fullmatch(text):
+        raise UnprocessableError(f"invalid number {text[:40]!r}")
+    return Decimal(text)
 
 
 def _normalise_order(order: OrderWire) -> None:
@@ -159,6 +157,10 @@ def _normalise_order(order: OrderWire) -> None:
         order.t.trigger.trigger_px = to_wire(decimal_of(order.t.trigger.trigger_px))
     if order.c is not None:
         order.c = cloid_of(order.c)
+
+
+def _reference_of(oid: int | str) -> int | str:
+    return cloid_of(oid) if isinstance(oid, str) else oid
 
 
 def parse_envelope(body: object) -> Envelope:
@@ -172,9 +174,11 @@ def parse_envelope(body: object) -> Envelope:
         for order in action.orders:
             _normalise_order(order)
     elif isinstance(action, ModifyAction):
+        action.oid = _reference_of(action.oid)
         _normalise_order(action.order)
     elif isinstance(action, BatchModifyAction):
         for modify in action.modifies:
+            modify.oid = _reference_of(modify.oid)
             _normalise_order(modify.order)
     elif isinstance(action, CancelByCloidAction):
         for cancel in action.cancels:

@@ -1,0 +1,136 @@
+"""`fractal run` killed with SIGKILL at twenty random moments while `fractal exchange` goes on."""
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fractaltrader.exchange.hyperliquid.signing import Signer
+
+KEY = "0x" + "22" * 32
+FRACTAL = [sys.executable, "-c", "from fractaltrader.cli.main import main; main()"]
+PATIENCE_SECONDS = 60
+KILLS = 20
+
+
+class Process:
+    """A command whose output lines can be waited for."""
+
+    def __init__(self, arguments: list[str], home: Path) -> None:
+        environment = os.environ | {
+            "FRACTAL_HOME": str(home),
+            "FRACTAL_PRIVATE_KEY": KEY,
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._process = subprocess.Popen(
+            [*FRACTAL, *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert self._process.stdout is not None
+        self._pipe = self._process.stdout
+        self.seen: list[str] = []
+
+    def line(self) -> str:
+        """The next line of output; fails when the process ends or stays silent."""
+        ready, _, _ = select.select([self._pipe], [], [], PATIENCE_SECONDS)
+        line = self._pipe.readline().decode() if ready else ""
+        self.seen.append(line)
+        assert line, "no more output:\n" + "".join(self.seen[-20:])
+        return line
+
+    def until(self, text: str) -> str:
+        """The next line that contains `text`."""
+        while text not in (line := self.line()):
+            pass
+        return line
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal, drain the output, return the exit code."""
+        self._process.send_signal(number)
+        self._process.communicate(timeout=PATIENCE_SECONDS)
+        return self._process.returncode
+
+
+@contextmanager
+def running(arguments: list[str], home: Path) -> Iterator[Process]:
+    process = Process(arguments, home)
+    try:
+        yield process
+    finally:
+        process.end(signal.SIGKILL)
+
+
+def post(url: str, request: dict[str, object]) -> object:
+    body = json.dumps(request).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(
+        urllib.request.Request(url, data=body, headers=headers), timeout=PATIENCE_SECONDS
+    ) as response:
+        return json.load(response)
+
+
+def naked(url: str, user: str) -> list[str]:
+    """Coins whose position, at one moment of the exchange, has no resting stop."""
+    before = post(f"{url}/info", {"type": "clearinghouseState", "user": user})
+    orders = post(f"{url}/info", {"type": "frontendOpenOrders", "user": user})
+    after = post(f"{url}/info", {"type": "clearinghouseState", "user": user})
+    stopped = {order["coin"] for order in orders if order["orderType"].startswith("Stop")}
+    positions = [
+        {p["position"]["coin"]: Decimal(p["position"]["szi"]) for p in state["assetPositions"]}
+        for state in (before, after)
+    ]
+    # Only a position that was there before and after the question can be called naked.
+    return [
+        coin
+        for coin, size in positions[0].items()
+        if positions[1].get(coin) == size and coin not in stopped
+    ]
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_kill_at_twenty_random_moments(tmp_path: Path) -> None:
+    """Killed 20 times while it trades, the bot doubles no order, knows every position after each
+    restart, leaves none without a stop, and the audit agrees at the end."""
+    rng = random.Random(20261122)
+    user = Signer(KEY).address
+    market = ["exchange", "--port", "0", "--days", "30", "--seed", "4", "--speed", "45000"]
+    with running([*market, "--faucet", f"{user}=10000"], tmp_path) as exchange:
+        url = exchange.until("ready at").split()[-1]
+        for _ in range(KILLS):
+            with running(["run", "--url", url], tmp_path) as bot:
+                bot.until("started on")
+                for _ in range(rng.randint(0, 7)):
+                    bot.line()
+            assert naked(url, user) == []
+        with running(["run", "--url", url], tmp_path) as bot:
+            bot.until("started on")
+            bot.until("closed by")
+            assert bot.end(signal.SIGTERM) == 0
+        assert naked(url, user) == []
+        # Trading is over; what happens until the audit, stops do on the exchange alone.
+        with running(["run", "--url", url, "--coins", "SOL"], tmp_path) as bot:
+            bot.until("started on")
+            exchange.until("market ended")
+            assert bot.end(signal.SIGTERM) == 0
+        audit = subprocess.run(
+            [*FRACTAL, "audit"],
+            env=os.environ | {"FRACTAL_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert "DIFFERENT" not in audit.stdout

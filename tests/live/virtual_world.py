@@ -1,0 +1,151 @@
+"""A world in virtual time: the real bot against the real local exchange, one seed, no sockets."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from fractaltrader.config import Config, TradeConfig
+from fractaltrader.data.synthetic import generated_market
+from fractaltrader.exchange.errors import TransportError
+from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+from fractaltrader.exchange.hyperliquid.signing import Signer
+from fractaltrader.live.assembly import build_bot, build_desk
+from fractaltrader.live.audit import Line, audit
+from fractaltrader.live.desk import Desk
+from fractaltrader.market import Timeframe
+from fractaltrader.simulator.feed import Feed
+from fractaltrader.simulator.local_exchange import LocalExchange
+from fractaltrader.simulator.transport import InProcessSocket, InProcessTransport
+from fractaltrader.simulator.universe import instruments_for
+from fractaltrader.simulator.virtual_time import LoopClock
+
+KEY = "0x" + "11" * 32
+SPEED = 3_600.0
+HISTORY_BARS = 300
+BARS_A_DAY = 96
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+Fault = Callable[[str, Callable[[], Awaitable[tuple[int, bytes]]]], Awaitable[tuple[int, bytes]]]
+
+
+class FaultyTransport:
+    """The in-process transport with a fault in front of every request."""
+
+    def __init__(self, inner: InProcessTransport, fault: Fault) -> None:
+        self._inner = inner
+        self._fault = fault
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        return await self._fault(path, lambda: self._inner.post(path, body))
+
+    async def connect(self) -> InProcessSocket:
+        return await self._inner.connect()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+async def no_fault(_: str, send: Callable[[], Awaitable[tuple[int, bytes]]]) -> tuple[int, bytes]:
+    """Every request arrives and is answered."""
+    return await send()
+
+
+def lost_answer(error: str = "connection reset") -> TransportError:
+    """What the client sees when the answer does not come."""
+    return TransportError(error, sent=True)
+
+
+@dataclass
+class World:
+    """An exchange that replays a generated market, and a bot that can be killed and started."""
+
+    folder: Path
+    days: int = 8
+    seed: int = 3
+    coins: tuple[str, ...] = ("BTC", "ETH", "SOL")
+    naked: list[str] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Build exchange and feed; needs a running loop."""
+        timeframe = Timeframe.parse("15m")
+        markets = generated_market(
+            list(self.coins),
+            days=self.days + HISTORY_BARS // BARS_A_DAY + 1,
+            timeframe=timeframe,
+            seed=self.seed,
+            start_ms=1_735_689_600_000,
+        )
+        self.feed = Feed(markets, start_index=HISTORY_BARS)
+        self.clock = LoopClock(self.feed.start_ms, SPEED)
+        self.exchange = LocalExchange(
+            self.feed.listings(instruments_for(markets)), clock=self.clock, seed=self.seed
+        )
+        self.signer = Signer(KEY)
+        self.exchange.faucet(self.signer.address, Decimal(10_000))
+        self.config = Config(trade=TradeConfig(coins=self.coins))
+        self.replay = asyncio.create_task(self._replay())
+
+    async def _replay(self) -> None:
+        """Replay to the end; after every tick note positions without a resting stop."""
+        while (time_ms := self.feed.next_ms) is not None:
+            await self.clock.sleep_until(time_ms)
+            self.feed.step(self.exchange)
+            self.naked += self.naked_positions()
+
+    def naked_positions(self) -> list[str]:
+        """Positions that no resting reduce-only stop covers, as the exchange sees it."""
+        user = {"user": self.signer.address}
+        state = self.exchange.info({"type": "clearinghouseState", **user})
+        orders = self.exchange.info({"type": "frontendOpenOrders", **user})
+        naked = []
+        for item in state["assetPositions"]:
+            position = item["position"]
+            size = Decimal(position["szi"])
+            covered = sum(
+                Decimal(order["sz"])
+                for order in orders
+                if order["coin"] == position["coin"]
+                and order["orderType"].startswith("Stop")
+                and order["reduceOnly"]
+                and order["side"] == ("A" if size > 0 else "B")
+            )
+            if covered < abs(size):
+                naked.append(f"{self.exchange.now_ms()} {position['coin']} {size}")
+        return naked
+
+    def venue(self, fault: Fault = no_fault) -> HyperliquidVenue:
+        transport = FaultyTransport(InProcessTransport(self.exchange, self.clock), fault)
+        return HyperliquidVenue(
+            transport, self.signer, account=self.signer.address, clock=self.clock, mainnet=False
+        )
+
+    def desk(self, fault: Fault = no_fault) -> Desk:
+        return build_desk(self.folder, self.venue(fault), self.signer.address, self.clock)
+
+    async def trade(self, fault: Fault = no_fault) -> bool:
+        """Run a bot until the market ends (True) or something kills it (False)."""
+        desk = self.desk(fault)
+        bot = build_bot(self.config, desk)
+        trading = asyncio.create_task(bot.run(venue_name="world"))
+        await asyncio.wait({trading, self.replay}, return_when=asyncio.FIRST_COMPLETED)
+        if not trading.done():
+            await asyncio.sleep(2)
+            bot.stop()
+        with suppress(Killed):
+            await trading
+        desk.ledger.close()
+        return self.replay.done()
+
+    async def audit(self) -> list[Line]:
+        desk = self.desk()
+        try:
+            return await audit(desk.venue, desk.ledger, desk.state.load())
+        finally:
+            desk.ledger.close()
