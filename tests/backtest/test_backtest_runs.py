@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from fractaltrader.backtest import CostParameters, run_backtest
 from fractaltrader.backtest.engine import trade_signals
-from fractaltrader.backtest.instruments import instrument_for
 from fractaltrader.cli.backtest import backtest
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles, Timeframe
+from fractaltrader.market.universe import instrument_for
 from fractaltrader.risk import RiskParameters, decide_size, next_streak
 from fractaltrader.strategies import load_strategy
 from fractaltrader.strategies.base import SignalColumns
@@ -44,7 +44,7 @@ def test_every_trade_is_what_the_bot_would_decide() -> None:
     """Sessions and `decide_size`, stepped as the bot does, reproduce every trade's size and cap."""
     candles = random_walk(1, 6_000)
     strategy, risk = load_strategy("liquidity_sweep"), RiskParameters(base_risk=0.03)
-    instrument = instrument_for("ETH", 2_000)
+    instrument = instrument_for("ETH", 1, 2_000)
     result = run_backtest(candles, strategy, risk=risk)
     trades = result.trades
     assert len(trades) > 30
@@ -99,7 +99,7 @@ def test_random_entries_have_no_edge() -> None:
     def rewards(costs: CostParameters) -> np.ndarray:
         result = trade_signals(
             candles, load_strategy("liquidity_sweep"), columns, 10_000.0,
-            instrument_for("ETH", 2_000), RiskParameters(base_risk=0.001), costs,
+            instrument_for("ETH", 1, 2_000), RiskParameters(base_risk=0.001), costs,
         )  # fmt: skip
         return result.trades.pnl / result.trades.risk_usd
 

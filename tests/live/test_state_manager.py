@@ -86,11 +86,13 @@ def test_file_lock_acquisition(tmp_path: Path) -> None:
     holder.start()
     assert held.wait(60)
     impatient = StateManager(tmp_path, SystemClock(), lock_timeout=0.2)
-    with pytest.raises(StateLockedError, match=f"process {holder.pid}"), impatient.update():
-        pytest.fail("the update ran although the lock was held")
-    assert not impatient.path.exists()
-    release.set()
-    holder.join(60)
+    try:
+        with pytest.raises(StateLockedError, match=f"process {holder.pid}"), impatient.update():
+            pytest.fail("the update ran although the lock was held")
+        assert not impatient.path.exists()
+    finally:
+        release.set()
+        holder.join(60)
     assert impatient.load().streak == 7
 
 

@@ -16,10 +16,10 @@ from fractaltrader.live.assembly import build_bot, build_desk
 from fractaltrader.live.audit import Line, audit
 from fractaltrader.live.desk import Desk
 from fractaltrader.market import Timeframe
+from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.transport import InProcessSocket, InProcessTransport
-from fractaltrader.simulator.universe import instruments_for
 from fractaltrader.simulator.virtual_time import LoopClock
 
 KEY = "0x" + "11" * 32

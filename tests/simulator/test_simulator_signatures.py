@@ -48,10 +48,8 @@ def test_a_signature_covers_everything(exchange, trader, change):
 def test_the_venue_hashes_its_own_normal_form(exchange, trader):
     """A client that signs trailing zeros or another key order appears as an unknown wallet."""
     alice = trader()
-    for order in (
-        limit("B", "0.0010", "90000"),
-        dict(reversed(limit("B", "0.001", "90000").items())),
-    ):
+    good = limit("B", "0.001", "90000")
+    for order in (good | {"s": "0.0010"}, good | {"p": "90000.0"}, dict(reversed(good.items()))):
         answer = alice.act({"type": "order", "orders": [order], "grouping": "na"})
         assert answer["status"] == "err"
         assert "does not exist" in answer["response"]

@@ -33,11 +33,11 @@ from fractaltrader.backtest.broker import (
     new_book,
     trade,
 )
-from fractaltrader.backtest.instruments import instrument_for
 from fractaltrader.backtest.metrics import Metrics, summarise
 from fractaltrader.backtest.parameters import CostParameters
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles, Instrument
+from fractaltrader.market.universe import instrument_for
 from fractaltrader.risk.sizing import CAPS, REFUSALS, RiskParameters, venue_of
 from fractaltrader.smc.engine import columns
 from fractaltrader.smc.events import FloatArray, IntArray
@@ -147,7 +147,7 @@ def run_backtest(
         strategy,
         signals,
         equity,
-        instrument or instrument_for(candles.coin, float(candles.close[-1])),
+        instrument or instrument_for(candles.coin, 0, float(candles.close[-1])),
         risk or RiskParameters(),
         costs or CostParameters(),
     )

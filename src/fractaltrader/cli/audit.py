@@ -34,12 +34,12 @@ def audit(name: RunName = None) -> None:
 async def audit_run(folder: Path) -> "list[Line]":
     """Audit the run in `folder` against its venue, or the exchange its demo left behind."""
     from fractaltrader.errors import UserError
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.exchange.transport import Transport
     from fractaltrader.live.audit import audit as compare
-    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.live.ledger import Ledger
     from fractaltrader.live.state_manager import StateManager
 
@@ -47,13 +47,9 @@ async def audit_run(folder: Path) -> "list[Line]":
     snapshot = folder / SNAPSHOT
     transport: Transport
     if snapshot.exists():
-        from fractaltrader.simulator.local_exchange import LocalExchange
-        from fractaltrader.simulator.transport import InProcessTransport
-        from fractaltrader.simulator.virtual_time import LoopClock
+        from fractaltrader.simulator.transport import transport_from_snapshot
 
-        clock = LoopClock(0)  # a restored exchange never goes back behind its own time
-        exchange = LocalExchange.restored(snapshot.read_bytes(), clock=clock)
-        transport = InProcessTransport(exchange, clock, info_latency_ms=0)
+        transport = transport_from_snapshot(snapshot.read_bytes())
     else:
         transport = HttpTransport(state.venue)
     venue = HyperliquidVenue(

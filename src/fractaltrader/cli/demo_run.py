@@ -18,16 +18,16 @@ from fractaltrader.config import Config
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
-from fractaltrader.live.assembly import build_bot, build_desk
+from fractaltrader.live.assembly import build_bot, build_desk, check_config
 from fractaltrader.live.bot import Bot
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.lock import only_bot
 from fractaltrader.live.logs import configure_logs
 from fractaltrader.market import Candles
+from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.transport import InProcessTransport
-from fractaltrader.simulator.universe import instruments_for
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 
 FUNDS_USD = Decimal(10_000)
@@ -72,6 +72,7 @@ def play_and_report(
     console: Console,
 ) -> None:
     """Trade `markets` from base bar `history_bars` on, then print the report and the audit."""
+    check_config(config)
     folder = run_folder("demo")
     with only_bot(folder):
         _clear(folder)

@@ -61,7 +61,7 @@ def exchange(
             "or a longer market"
         )
     options = ServeOptions(port, speed, history_bars, seed, state, funded)
-    asyncio.run(serve(markets, options, lambda url: typer.echo(f"exchange ready at {url}")))
+    asyncio.run(serve(markets, options, typer.echo))
 
 
 def _markets(

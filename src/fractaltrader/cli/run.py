@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from fractaltrader.config import Config
+    from fractaltrader.exchange.port import Venue
 
 
 def run(
@@ -23,14 +24,9 @@ def run(
 
     from fractaltrader.cli.runs import run_folder
     from fractaltrader.config import load_config
-    from fractaltrader.live.lock import only_bot
-    from fractaltrader.live.logs import configure_logs
 
     settings = _with_options(load_config(config), url, coins, timeframe)
-    folder = run_folder(name)
-    with only_bot(folder):
-        configure_logs(folder, terminal=True)
-        asyncio.run(_trade(settings, folder))
+    asyncio.run(_trade(settings, run_folder(name)))
 
 
 def _with_options(
@@ -48,39 +44,54 @@ def _with_options(
 
 
 async def _trade(config: "Config", folder: Path) -> None:
-    import asyncio
-    import signal
-
+    """Check everything a user can get wrong before anything is written, then trade."""
     from fractaltrader.errors import UserError
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.home import fractal_home
-    from fractaltrader.live.assembly import build_bot, build_desk
-    from fractaltrader.exchange.clock import SystemClock
+    from fractaltrader.live.assembly import check_config
+    from fractaltrader.live.bot import check_coins
     from fractaltrader.live.wallet import check_role, fund_from_faucet, signer_for
 
+    check_config(config)
     url = config.venue.endpoint
     signer = signer_for(url, fractal_home())
     transport = HttpTransport(url)
-    clock = SystemClock()
 
     def venue_for(account: str) -> HyperliquidVenue:
-        return HyperliquidVenue(transport, signer, account=account, clock=clock, mainnet=False)
+        return HyperliquidVenue(
+            transport, signer, account=account, clock=SystemClock(), mainnet=False
+        )
 
     try:
-        role = await venue_for(signer.address).role()
+        probe = venue_for(signer.address)
+        check_coins(config.trade.coins, await probe.instruments())
+        role = await probe.role()
         if role.get("role") == "missing" and config.venue.mode == "sim":
             await fund_from_faucet(transport, signer.address)
-            role = await venue_for(signer.address).role()
+            role = await probe.role()
         account = check_role(role, signer, config.venue.account)
-        desk = build_desk(folder, venue_for(account), account, clock)
-        bot = build_bot(config, desk)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, bot.stop)
-        await bot.run(venue_name=url)
+        await _run_bot(config, folder, venue_for(account), account)
     except ExchangeError as error:
         raise UserError(f"venue {url}: {error}") from error
     finally:
         await transport.close()
+
+
+async def _run_bot(config: "Config", folder: Path, venue: "Venue", account: str) -> None:
+    import asyncio
+    import signal
+
+    from fractaltrader.exchange.clock import SystemClock
+    from fractaltrader.live.assembly import build_bot, build_desk
+    from fractaltrader.live.lock import only_bot
+    from fractaltrader.live.logs import configure_logs
+
+    with only_bot(folder):
+        configure_logs(folder, terminal=True)
+        bot = build_bot(config, build_desk(folder, venue, account, SystemClock()))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, bot.stop)
+        await bot.run(venue_name=config.venue.endpoint)

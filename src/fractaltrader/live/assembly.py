@@ -25,8 +25,14 @@ def build_desk(folder: Path, venue: Venue, account: str, clock: Clock) -> Desk:
     )
 
 
+def check_config(config: Config) -> None:
+    """Raise UserError for an unknown strategy, strategy parameter or timeframe."""
+    load_strategy(config.trade.strategy, config.strategy)
+    Timeframe.parse(config.trade.timeframe)
+
+
 def build_bot(config: Config, desk: Desk, *, on_event: Callable[[], None] = lambda: None) -> Bot:
-    """A bot as configured; raises UserError for an unknown strategy, parameter or timeframe."""
+    """A bot as configured; raises as `check_config` does."""
     decider = Decider(
         desk,
         load_strategy(config.trade.strategy, config.strategy),

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +24,7 @@ from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
 from fractaltrader.live.reconcile import reconcile
 from fractaltrader.live.state import BotState
-from fractaltrader.market import Bar, Timeframe
+from fractaltrader.market import Bar, Instrument, Timeframe
 from fractaltrader.risk.sizing import RiskParameters
 
 log = structlog.get_logger()
@@ -42,6 +42,14 @@ class BotSettings:
     coins: tuple[str, ...]
     timeframe: Timeframe
     risk: RiskParameters
+
+
+def check_coins(coins: Sequence[str], instruments: Mapping[str, Instrument]) -> None:
+    """Raise UserError for a coin that the venue does not list."""
+    for coin in coins:
+        if coin not in instruments:
+            hint = did_you_mean(coin, list(instruments))
+            raise UserError(f"coins: the venue does not list {coin!r}{hint}")
 
 
 class Tick(StrEnum):
@@ -112,10 +120,7 @@ class Bot:
     async def _start(self, venue_name: str) -> None:
         desk, settings = self._desk, self._settings
         desk.instruments = await desk.venue.instruments()
-        for coin in settings.coins:
-            if coin not in desk.instruments:
-                hint = did_you_mean(coin, list(desk.instruments))
-                raise UserError(f"coins: the venue does not list {coin!r}{hint}")
+        check_coins(settings.coins, desk.instruments)
         state = desk.open(venue_name=venue_name, pid=os.getpid())
         if state.opening_equity is None:
             await self._start_accounting()

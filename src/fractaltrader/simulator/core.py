@@ -2,6 +2,8 @@
 
 import hashlib
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +52,7 @@ class Core:
         self.candles = candles
         self._clock = clock
         self.horizon_ms: int | None = None
+        self._block_ms: int | None = None
         self.instruments = {
             market.coin: Instrument(
                 market.coin, market.asset, market.sz_decimals, market.max_leverage
@@ -70,11 +73,22 @@ class Core:
 
     def now_ms(self) -> int:
         """Market time: the clock's, never back, and never past a replayed tick still to come."""
+        if self._block_ms is not None:
+            return self._block_ms
         now = self._clock.now_ms()
         if self.horizon_ms is not None:
             now = min(now, self.horizon_ms)
         self.state.now_ms = max(self.state.now_ms, now)
         return self.state.now_ms
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """Everything inside happens at one market time, as within a block of the venue."""
+        self._block_ms = self.now_ms()
+        try:
+            yield
+        finally:
+            self._block_ms = None
 
     def mark(self, coin: str) -> Decimal:
         """Mark price; equal to the mid for now. Raises LookupError before the first price."""

@@ -95,7 +95,8 @@ class LocalExchange:
 
     def act(self, envelope: object) -> dict[str, Any]:
         """Verify and execute an `/exchange` body; raises UnprocessableError like `info`."""
-        response = actions.act(self._core, envelope, self._nonce_clock)
+        with self._core.block():
+            response = actions.act(self._core, envelope, self._nonce_clock)
         self._streams.publish_outbox()
         return response
 
@@ -138,7 +139,8 @@ class LocalExchange:
         `jump` skips the prices between; `volume` is in base units. Raises KeyError for a coin
         that is not listed.
         """
-        path.move(self._core, coin, price, jump=jump, volume=volume)
+        with self._core.block():
+            path.move(self._core, coin, price, jump=jump, volume=volume)
         self._streams.publish_outbox()
         self._streams.publish_market(coin)
 

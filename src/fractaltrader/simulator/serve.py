@@ -11,10 +11,11 @@ from pathlib import Path
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.market import Candles
+from fractaltrader.market.bars import utc
+from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.server import Server
-from fractaltrader.simulator.universe import instruments_for
 from fractaltrader.simulator.virtual_time import LoopClock
 
 SAVE_SECONDS = 5.0
@@ -33,9 +34,10 @@ class ServeOptions:
 
 
 async def serve(
-    markets: dict[str, Candles], options: ServeOptions, ready: Callable[[str], None]
+    markets: dict[str, Candles], options: ServeOptions, tell: Callable[[str], None]
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` gets the URL once requests are answered.
+    """Serve until SIGINT or SIGTERM; `tell` gets the URL once requests are answered, and the end
+    of the market.
 
     Raises UserError when the port is taken or the state file belongs to another market.
     """
@@ -49,10 +51,10 @@ async def serve(
             exchange.faucet(address, usd)
     server = Server(exchange, feed, options.speed)
     url = await server.start(options.port)
-    tasks = [asyncio.create_task(feed.run(exchange, clock))]
+    tasks = [asyncio.create_task(_replay(feed, exchange, clock, tell))]
     if options.state_file is not None:
         tasks.append(asyncio.create_task(_keep_saving(exchange, options.state_file)))
-    ready(url)
+    tell(f"exchange ready at {url}")
     try:
         await _until(stop, tasks)
     finally:
@@ -62,6 +64,13 @@ async def serve(
         await server.stop()
         if options.state_file is not None:
             save(exchange, options.state_file)
+
+
+async def _replay(
+    feed: Feed, exchange: LocalExchange, clock: LoopClock, tell: Callable[[str], None]
+) -> None:
+    await feed.run(exchange, clock)
+    tell(f"market ended at {utc(feed.end_ms)}; prices stand still, orders are still answered")
 
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:

@@ -44,9 +44,10 @@ class Server:
             await web.TCPSite(self._runner, HOST, port).start()
         except OSError as error:
             await self.stop()
+            reason = os.strerror(error.errno or 0)
             raise UserError(
-                f"port: {port} on {HOST} cannot be used ({os.strerror(error.errno or 0)}); stop the program that "
-                "holds it or give another --port"
+                f"port: {port} on {HOST} cannot be used ({reason}); stop the program that holds it "
+                "or give another --port"
             ) from None
         bound = self._runner.addresses[0][1]
         return f"http://{HOST}:{bound}"

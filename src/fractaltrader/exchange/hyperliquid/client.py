@@ -41,8 +41,8 @@ class HyperliquidVenue:
     """A `Venue` that speaks Hyperliquid's wire protocol over a Transport.
 
     `account` is the master address whose orders and positions are meant; `signer` may be an agent
-    of it, or None for a venue that is only read. `mainnet` chooses the signature's source letter; every
-    other endpoint counts as testnet.
+    of it, or None for a venue that is only read. `mainnet` chooses the signature's source letter;
+    every other endpoint counts as testnet.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Instruments the local exchange lists, with the venue's lots and leverage limits (March 2026)."""
+"""Instruments as the venue lists them (March 2026), for whoever asks no venue."""
 
 from math import ceil, log10
 
@@ -35,7 +35,7 @@ DEFAULT_LEVERAGE = 10
 _LOT_VALUE = 1.0
 
 
-def instrument(coin: str, asset: int, price: float) -> Instrument:
+def instrument_for(coin: str, asset: int, price: float) -> Instrument:
     """The instrument of `coin` at `price`; an unknown coin gets a lot of about one USDC."""
     if coin in _KNOWN:
         sz_decimals, max_leverage = _KNOWN[coin]
@@ -48,6 +48,6 @@ def instrument(coin: str, asset: int, price: float) -> Instrument:
 def instruments_for(markets: dict[str, Candles]) -> list[Instrument]:
     """Instruments of `markets`, asset ids in their order, unknown coins sized by first price."""
     return [
-        instrument(coin, asset, float(candles.open[0]))
+        instrument_for(coin, asset, float(candles.open[0]))
         for asset, (coin, candles) in enumerate(markets.items())
     ]
