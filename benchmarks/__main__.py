@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import backtest, detection, signing
 from benchmarks import candles as candle_files
-from benchmarks import detection, signing
 from benchmarks.timing import readable
 from fractaltrader.data.candle_files import load_candles
 
@@ -37,7 +37,12 @@ def main() -> None:
         path, source = candle_files.year_of_minutes(Path(folder))
         console.print(f"candles: {source}", highlight=False)
         candles = load_candles(path)
-        rows = [*signing.rows(), *candle_files.rows(path, candles), *detection.rows(candles)]
+        rows = [
+            *signing.rows(),
+            *candle_files.rows(path, candles),
+            *detection.rows(candles),
+            *backtest.rows(candles),
+        ]
     table = Table("benchmark")
     table.add_column("median", justify="right")
     table.add_column("note")

@@ -22,7 +22,8 @@ Candles = Annotated[
 ]
 StrategyName = Annotated[str, typer.Option("--strategy", help="Name of the strategy.")]
 TimeframeName = Annotated[
-    str, typer.Option("--timeframe", help="Candles are built up to this interval.")
+    str | None,
+    typer.Option("--timeframe", help="Build the candles up to this interval; as they are without."),
 ]
 Equity = Annotated[
     float, typer.Option("--equity", help="USDC each coin's own account starts with.")
@@ -36,7 +37,7 @@ Params = Annotated[
 def backtest(
     candles: Candles,
     strategy: StrategyName = "liquidity_sweep",
-    timeframe: TimeframeName = "15m",
+    timeframe: TimeframeName = None,
     equity: Equity = 10_000.0,
     param: Params = None,
 ) -> None:
@@ -49,11 +50,14 @@ def backtest(
     from fractaltrader.strategies import load_strategy
 
     chosen = load_strategy(strategy, parse_params(param or []))
-    interval = Timeframe.parse(timeframe)
+    interval = Timeframe.parse(timeframe) if timeframe else None
     if not 0 < equity < float("inf"):
         raise UserError(f"--equity: {equity} must be above zero; give it in USDC")
-    loaded = [load_candles(path).resampled(interval) for path in candles]
-    results = [run_backtest(one, chosen, equity=equity) for one in loaded]
+    loaded = [load_candles(path) for path in candles]
+    results = [
+        run_backtest(one.resampled(interval or one.timeframe), chosen, equity=equity)
+        for one in loaded
+    ]
     console = Console()
     console.print(summary_table(results))
     for result in results:
@@ -75,25 +79,25 @@ def parse_params(pairs: list[str]) -> dict[str, str]:
 
 
 def summary_table(results: list["BacktestResult"]) -> "Table":
-    """One row a coin."""
+    """One column a coin, in the order given."""
     from rich.table import Table
 
     from fractaltrader.market.bars import utc
 
     first = results[0]
     table = Table(
-        "coin",
-        "period",
-        title=f"{first.strategy.name} on {first.candles.timeframe}, "
-        f"{first.start_equity:,.2f} USDC a coin, costs included",
+        "measure",
+        title=f"{first.strategy.name}, {first.start_equity:,.2f} USDC a coin, costs included",
     )
-    for label, _ in first.metrics.rows():
-        table.add_column(label, justify="right")
     for result in results:
-        times = result.candles.open_time
-        period = f"{utc(int(times[0]))[:10]} … {utc(int(times[-1]))[:10]}"
-        values = [value for _, value in result.metrics.rows()]
-        table.add_row(result.candles.coin, period, *values)
+        table.add_column(
+            f"{result.candles.coin} {result.candles.timeframe}", justify="right", no_wrap=True
+        )
+    spans = [result.candles.open_time for result in results]
+    table.add_row("from", *(utc(int(times[0]))[:10] for times in spans))
+    table.add_row("to", *(utc(int(times[-1]))[:10] for times in spans))
+    for rows in zip(*(result.metrics.rows() for result in results), strict=True):
+        table.add_row(rows[0][0], *(value for _, value in rows))
     return table
 
 

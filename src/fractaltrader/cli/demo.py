@@ -29,20 +29,15 @@ def demo(
     """Watch the bot trade on the local exchange, then read its report and audit."""
     from rich.console import Console
 
-    from fractaltrader.cli.demo_run import play_and_report
+    from fractaltrader.cli.demo_run import Plan, play_and_report
     from fractaltrader.config import Config, TradeConfig
 
     markets = _markets(candles, days, timeframe, seed)
     base_ms = next(iter(markets.values())).timeframe.ms
-    config = Config(trade=TradeConfig(coins=tuple(markets), timeframe=timeframe, strategy=strategy))
-    play_and_report(
-        markets,
-        history_bars=_history_days(timeframe) * DAY_MS // base_ms,
-        config=config,
-        seed=seed,
-        seconds=seconds,
-        console=Console(),
-    )
+    history_bars = _history_days(timeframe) * DAY_MS // base_ms
+    trade = TradeConfig(coins=tuple(markets), timeframe=timeframe, strategy=strategy)
+    plan = Plan(markets, history_bars, Config(trade=trade), seed)
+    play_and_report(plan, seconds=seconds, console=Console())
 
 
 def _history_days(timeframe: str) -> int:

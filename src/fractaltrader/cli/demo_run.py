@@ -4,6 +4,8 @@ import asyncio
 import secrets
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,53 +39,91 @@ SETTLE_SECONDS = 1.0
 FRAMES_PER_SECOND = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to trade: base candles by coin, of which the first `history_bars` are the past."""
+
+    markets: dict[str, Candles]
+    history_bars: int
+    config: Config
+    seed: int
+
+    @property
+    def title(self) -> str:
+        trade = self.config.trade
+        return f"{trade.strategy} on {', '.join(self.markets)}, {trade.timeframe}, local exchange"
+
+
+# Given the desk, its progress from 0 to 1 is told after every event.
+Watch = Callable[[Desk, float], None]
+
+
 class Pace:
     """Shows the bot at work and slows virtual time down to what a person can follow."""
 
-    def __init__(
-        self, desk: Desk, live: Live, title: str, span: tuple[int, int], seconds: float
-    ) -> None:
-        self._desk = desk
+    def __init__(self, live: Live, title: str, seconds: float) -> None:
         self._live = live
         self._title = title
-        self._start_ms, self._end_ms = span
         self._seconds = seconds
         self._begun = time.monotonic()
         self._next_frame = 0.0
 
-    def __call__(self) -> None:
+    def __call__(self, desk: Desk, progress: float) -> None:
         now = time.monotonic() - self._begun
-        progress = (self._desk.view.time_ms - self._start_ms) / (self._end_ms - self._start_ms)
         if now >= self._next_frame:
-            self._live.update(live_table(self._desk, self._title))
+            self._live.update(live_table(desk, self._title), refresh=True)
             self._next_frame = now + 1 / FRAMES_PER_SECOND
         ahead = progress * self._seconds - now
         if ahead > 0:
             time.sleep(ahead)
 
 
-def play_and_report(
-    markets: dict[str, Candles],
-    *,
-    history_bars: int,
-    config: Config,
-    seed: int,
-    seconds: float,
-    console: Console,
-) -> None:
-    """Trade `markets` from base bar `history_bars` on, then print the report and the audit."""
-    check_config(config)
+def play_and_report(plan: Plan, *, seconds: float, console: Console) -> None:
+    """Trade the plan, then print the report and the audit; on a terminal it is shown meanwhile.
+
+    Raises UserError when the audit finds a difference.
+    """
+    check_config(plan.config)
     folder = run_folder("demo")
-    with only_bot(folder):
-        _clear(folder)
-        configure_logs(folder, terminal=False)
-        run_virtual(_play(folder, markets, history_bars, config, seed, seconds, console))
+    with only_bot(folder), Live(console=console, auto_refresh=False) as live:
+        pace = Pace(live, plan.title, seconds if console.is_terminal else 0.0)
+        desk = run_virtual(play(folder, plan, pace))
+        live.update(live_table(desk, plan.title), refresh=True)
+    console.print()
     print_report(folder, console, trades_shown=10)
     lines = asyncio.run(audit_run(folder))
     console.print(audit_table(lines, folder.name))
     if not all(line.agrees for line in lines):
         raise UserError(f"audit: the ledger differs from the exchange; see {folder}")
     console.print(f"files: {folder}; again: `fractal report`, `fractal audit`")
+
+
+async def play(folder: Path, plan: Plan, watch: Watch) -> Desk:
+    """Trade the plan afresh in `folder` to the market's end; needs a virtual-time loop.
+
+    A snapshot of the exchange stays in the folder for the audit. The ledger of the desk returned
+    is closed.
+    """
+    _clear(folder)
+    configure_logs(folder, terminal=False)
+    feed = Feed(plan.markets, start_index=plan.history_bars)
+    clock = LoopClock(feed.start_ms, SPEED)
+    listings = feed.listings(instruments_for(plan.markets))
+    exchange = LocalExchange(listings, clock=clock, seed=plan.seed)
+    signer = Signer(secrets.token_hex(32))
+    exchange.faucet(signer.address, FUNDS_USD)
+    transport = InProcessTransport(exchange, clock)
+    venue = HyperliquidVenue(transport, signer, account=signer.address, clock=clock, mainnet=False)
+    desk = build_desk(folder, venue, signer.address, clock)
+
+    def on_event() -> None:
+        watch(desk, (desk.view.time_ms - feed.start_ms) / (feed.end_ms - feed.start_ms))
+
+    bot = build_bot(plan.config, desk, on_event=on_event)
+    await _until_ended(bot, asyncio.create_task(feed.run(exchange, clock)))
+    (folder / SNAPSHOT).write_bytes(exchange.snapshot())
+    desk.ledger.close()
+    return desk
 
 
 def _clear(folder: Path) -> None:
@@ -95,44 +135,9 @@ def _clear(folder: Path) -> None:
             path.unlink()
 
 
-async def _play(
-    folder: Path,
-    markets: dict[str, Candles],
-    history_bars: int,
-    config: Config,
-    seed: int,
-    seconds: float,
-    console: Console,
-) -> None:
-    feed = Feed(markets, start_index=history_bars)
-    clock = LoopClock(feed.start_ms, SPEED)
-    exchange = LocalExchange(feed.listings(instruments_for(markets)), clock=clock, seed=seed)
-    signer = Signer(secrets.token_hex(32))
-    exchange.faucet(signer.address, FUNDS_USD)
-    venue = HyperliquidVenue(
-        InProcessTransport(exchange, clock),
-        signer,
-        account=signer.address,
-        clock=clock,
-        mainnet=False,
-    )
-    desk = build_desk(folder, venue, signer.address, clock)
-    title = f"{config.trade.strategy} on {', '.join(markets)}, {config.trade.timeframe}, demo"
-    with Live(console=console, auto_refresh=False, transient=False) as live:
-        pace = Pace(
-            desk, live, title, (feed.start_ms, feed.end_ms), seconds if console.is_terminal else 0.0
-        )
-        bot = build_bot(config, desk, on_event=pace)
-        await _until_ended(bot, feed, exchange, clock)
-        live.update(live_table(desk, title), refresh=True)
-    (folder / SNAPSHOT).write_bytes(exchange.snapshot())
-    desk.ledger.close()
-
-
-async def _until_ended(bot: Bot, feed: Feed, exchange: LocalExchange, clock: LoopClock) -> None:
-    """Run feed and bot together; when the market ends the bot settles and stops."""
+async def _until_ended(bot: Bot, replay: asyncio.Task[None]) -> None:
+    """Run bot and replay together; when the market ends the bot settles and stops."""
     trading = asyncio.create_task(bot.run(venue_name="local exchange of the demo"))
-    replay = asyncio.create_task(feed.run(exchange, clock))
     await asyncio.wait({trading, replay}, return_when=asyncio.FIRST_COMPLETED)
     if not trading.done():
         await asyncio.sleep(SETTLE_SECONDS)

@@ -68,4 +68,5 @@ def _resting(orders: list[OpenOrder], coin: str, kind: str) -> str:
 
 def _events(desk: Desk) -> Text:
     lines = list(desk.view.events)[-EVENTS_SHOWN:]
-    return Text("\n".join(f"{utc(time_ms)[5:16]}  {text}" for time_ms, text in lines))
+    text = "\n".join(f"{utc(time_ms)[5:16]}  {line}" for time_ms, line in lines)
+    return Text(text, no_wrap=True, overflow="ellipsis")

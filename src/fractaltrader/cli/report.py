@@ -36,8 +36,10 @@ def print_report(folder: Path, console: "Console", trades_shown: int) -> None:
     book = Book.folded(ledger.intents(), ledger.fills())
     console.print(_summary(ledger, book.trades, folder.name))
     console.print(_trade_table(book.trades[-trades_shown:]))
-    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in ledger.verdicts())
-    console.print(f"signals: {verdicts or 'none'}", highlight=False)
+    counts = dict(ledger.verdicts())
+    entered = counts.pop("enter", 0)
+    refused = ", ".join(f"{count} by {verdict}" for verdict, count in counts.items())
+    console.print(f"signals: {entered} entered; refused: {refused or 'none'}", highlight=False)
     console.print(f"incidents: {len(ledger.incidents())}; open positions: {len(book.epochs)}")
     ledger.close()
 
