@@ -1,6 +1,5 @@
 """The candle store: one Parquet file a coin and timeframe, which only ever grows."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from fractaltrader.data.candle_files import load_candles, require_polars
+from fractaltrader.durable import replace_file
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles, Timeframe
 from fractaltrader.market.bars import COLUMNS, utc
@@ -138,21 +138,9 @@ def _write(path: Path, candles: Candles) -> None:
     import polars as pl
 
     frame = pl.DataFrame({name: getattr(candles, name) for name in COLUMNS})
-    # The lock admits one writer, so one fixed name serves and a crash leaves at most one leftover.
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
-            frame.write_parquet(file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(path, lambda file: frame.write_parquet(file, compression="zstd"))
     except (OSError, pl.exceptions.PolarsError) as error:  # polars wraps a full disk in its own
-        temporary.unlink(missing_ok=True)
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"candle store: cannot write {path} ({reason}); free the disk or move FRACTAL_HOME"

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
+from fractaltrader.durable import write_file
 from fractaltrader.errors import UserError
 from fractaltrader.live.state import SCHEMA_VERSION, BotState
 from fractaltrader.market import Clock
@@ -147,7 +148,7 @@ class StateManager:
             except (FileNotFoundError, msgspec.DecodeError, ValueError):
                 continue
             self.recovery = Recovery(broken, backup, saved_ms)
-            _replace(self.path, backup.read_bytes())
+            write_file(self.path, backup.read_bytes())
             return state, saved_ms
         if broken is not None:
             os.replace(broken, self.path)
@@ -162,7 +163,7 @@ class StateManager:
         envelope = _Envelope(SCHEMA_VERSION, _checksum(raw), now, msgspec.Raw(raw))
         if self.path.exists() and now // BACKUP_EVERY_MS != previous_ms // BACKUP_EVERY_MS:
             self._rotate_backups()
-        _replace(self.path, msgspec.json.encode(envelope))
+        write_file(self.path, msgspec.json.encode(envelope))
 
     def _backups(self) -> list[Path]:
         """Newest first."""
@@ -179,18 +180,3 @@ class StateManager:
 
 def _checksum(raw: bytes | msgspec.Raw) -> str:
     return hashlib.sha256(bytes(raw)).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write durably: temporary file, fsync, atomic rename, fsync of the folder."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

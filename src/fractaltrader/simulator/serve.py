@@ -1,13 +1,13 @@
 """Runs a served exchange from start to signal: replay, periodic snapshots, graceful end."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from fractaltrader.durable import write_file
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.market import Candles
@@ -114,12 +114,7 @@ def _opened(
 
 def save(exchange: LocalExchange, path: Path) -> None:
     """Replace the state file in one step."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(exchange.snapshot())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_file(path, exchange.snapshot())
 
 
 async def _keep_saving(exchange: LocalExchange, path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Replacing a file so that a crash leaves the old content or the new, never a part."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then take its place durably.
+
+    Temporary file, fsync, atomic rename, fsync of the folder. One writer at a time is the caller's
+    duty: the temporary name is fixed, so a crash leaves at most one leftover. Whatever `write` or
+    the disk raises passes through, and the old file stays.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Make `content` the whole content of `path`, durably."""
+    replace_file(path, lambda file: file.write(content))
