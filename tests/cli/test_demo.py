@@ -1,0 +1,69 @@
+"""The demo on recorded candles, and what the bot's process must not carry."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fractaltrader.cli.demo import demo
+from fractaltrader.cli.demo_run import Plan, play_and_report
+from fractaltrader.config import Config
+from fractaltrader.data.candle_files import load_candles
+from fractaltrader.live.book import Book
+from fractaltrader.live.ledger import Ledger
+
+HISTORY_BARS = 1_500
+TRADED_BARS = 2_900  # ten days of five minutes
+
+
+@pytest.mark.slow
+def test_demo_on_recorded_candles(
+    shared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On real BTC, ETH and SOL candles the demo opens and closes at least 20 trades, and the audit
+    it ends with finds ledger and exchange equal."""
+    monkeypatch.setenv("FRACTAL_HOME", str(tmp_path))
+    markets = {}
+    for coin in ("BTC", "ETH", "SOL"):
+        candles = load_candles(shared_folder / f"data/ohlcv/{coin}-5m-hyperliquid.parquet")
+        markets[coin] = candles.slice(len(candles) - HISTORY_BARS - TRADED_BARS, len(candles))
+    screen = io.StringIO()
+    plan = Plan(markets, HISTORY_BARS, Config(), seed=1)
+    play_and_report(plan, seconds=0, console=Console(file=screen, width=120))
+    ledger = Ledger(tmp_path / "runs/demo")
+    book = Book.folded(ledger.intents(), ledger.fills())
+    ledger.close()
+    assert len(book.trades) >= 20
+    assert "DIFFERENT" not in screen.getvalue()
+    assert "entries whose stop came with them" in screen.getvalue()
+
+
+def test_the_demo_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second demo in the same home starts afresh and agrees again."""
+    monkeypatch.setenv("FRACTAL_HOME", str(tmp_path))
+    for _ in range(2):
+        demo(candles=None, days=1, timeframe="15m", strategy="liquidity_sweep", seed=2, seconds=0)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["demo"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_the_bot_imports_neither_numba_nor_polars() -> None:
+    """What `fractal run` loads stays free of the lab, and fits in 100 MB."""
+    code = """
+import json, re, sys
+import fractaltrader.cli.main
+import fractaltrader.live.assembly, fractaltrader.exchange.http
+import fractaltrader.exchange.hyperliquid.client, fractaltrader.live.wallet
+import fractaltrader.live.logs, fractaltrader.live.lock
+heavy = [name for name in ("numba", "polars", "pandas", "plotly") if name in sys.modules]
+kilobytes = int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1])
+print(json.dumps([heavy, kilobytes / 1024]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy, megabytes = json.loads(done.stdout)
+    assert heavy == []
+    assert megabytes < 100
