@@ -42,7 +42,7 @@ def main() -> None:
             pictures.append(console)
 
     with tempfile.TemporaryDirectory() as folder:
-        run_virtual(play(Path(folder), plan, watch))
+        run_virtual(play(Path(folder), plan, plan.feed(), watch))
     svg = pictures[0].export_svg(title="fractal demo")
     # The picture must not fetch fonts from anywhere.
     svg = re.sub(r"@font-face\s*{[^}]*}|<!--.*?-->", "", svg)

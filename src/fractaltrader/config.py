@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fractaltrader.errors import UserError, did_you_mean
 from fractaltrader.home import fractal_home
@@ -25,7 +25,11 @@ class VenueConfig(Parameters):
     mode: Literal["sim", "testnet"] = Field(
         default="sim", description="sim: the local exchange; mainnet is not offered by this version"
     )
-    url: str | None = Field(default=None, description="another address of the venue's API")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$",
+        description="another address of the venue's API, like http://127.0.0.1:3001",
+    )
     account: str | None = Field(
         default=None, description="master address, when the key belongs to an agent wallet of it"
     )
@@ -40,6 +44,14 @@ class TradeConfig(Parameters):
     """What to trade and how to enter."""
 
     coins: tuple[str, ...] = Field(default=("BTC", "ETH", "SOL"), min_length=1, max_length=20)
+
+    @field_validator("coins")
+    @classmethod
+    def _different(cls, coins: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(coins)) < len(coins):
+            raise ValueError("every coin may be named once")
+        return coins
+
     timeframe: str = Field(default="15m", description="candle interval decisions are made on")
     strategy: str = Field(default="liquidity_sweep", description="name of a strategy")
     slippage: float = Field(
@@ -91,6 +103,8 @@ def load_config(path: Path | None) -> Config:
         text = path.read_text()
     except OSError as error:
         raise UserError(f"config: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"config: {path} is not UTF-8 text ({error.reason}); save it so") from None
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

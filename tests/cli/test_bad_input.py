@@ -79,6 +79,12 @@ def test_bad_candle_files(
         (["demo", "--strategy", "liquidity_sweeep"], "did you mean 'liquidity_sweep'"),
         (["run", "--timeframe", "7m"], "'7m'"),
         (["run", "--name", "../x"], "plain folder name"),
+        (["run", "--name", "x" * 300], "1 to 64 characters"),
+        (["run", "--coins", ","], "coins"),
+        (["run", "--coins", "BTC,BTC"], "every coin may be named once"),
+        (["run", "--url", "http://[::1"], "url"),
+        (["demo", "--timeframe", "1w"], "leave"),
+        (["exchange", "--state", "/"], "is a folder"),
         (["run", "--url", "http://127.0.0.1:1"], "cannot reach http://127.0.0.1:1"),
         (["run", "--url", "https://example.org"], "FRACTAL_PRIVATE_KEY is not set"),
         (["run", "--config", "nothing.toml"], "cannot read nothing.toml"),
@@ -107,6 +113,49 @@ def test_malformed_configuration(
     assert "bot.toml [risk]" in line
     assert "did you mean 'base_risk'" in line
     assert not home.exists()
+
+
+def test_configuration_that_is_not_text(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is not UTF-8 is named as such."""
+    path = tmp_path / "bot.toml"
+    path.write_bytes(b"\xff\xfe[risk]")
+    assert "not UTF-8" in refused(["run", "--config", str(path)], capsys)
+    assert not home.exists()
+
+
+@pytest.mark.integration
+def test_home_that_is_a_file(
+    home: Path, exchange_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A FRACTAL_HOME that cannot be a folder is refused and left as it is."""
+    home.write_text("mine")
+    assert "FRACTAL_HOME" in refused(["run", "--url", exchange_url], capsys)
+    assert home.read_text() == "mine"
+
+
+@pytest.mark.integration
+def test_timeframe_without_candles(
+    home: Path, exchange_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A timeframe the venue has no candles of is refused before anything is written."""
+    line = refused(["run", "--url", exchange_url, "--timeframe", "5m"], capsys)
+    assert "serves no 5m candles of BTC" in line
+    assert not home.exists()
+
+
+def test_a_refused_demo_keeps_the_last_one(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A demo that cannot start leaves the files of the last one alone."""
+    kept = home / "runs/demo/ledger.sqlite"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("the last demo")
+    path = tmp_path / "BTC-15m.csv"
+    path.write_text(GOOD)
+    assert "feed" in refused(["demo", "--candles", str(path)], capsys)
+    assert kept.read_text() == "the last demo"
 
 
 def test_malformed_strategy_parameter(

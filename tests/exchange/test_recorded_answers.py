@@ -114,7 +114,7 @@ READS: dict[
     "universe of 2025": (
         "meta_2025-08-22",
         lambda v: v.instruments(),
-        lambda i: i["BTC"].max_leverage == 40 and "MATIC" not in i,
+        lambda i: i["BTC"].max_leverage == 40 and i["MATIC"].delisted,
     ),
     "parent of a bracket": (
         "frontendOpenOrders_tpsl_parent_with_children",
@@ -221,7 +221,10 @@ def test_recorded_refusals(name: str, expected: type[Exception], shared_folder: 
         ((500, b"null"), UnknownOutcomeError),
         ((200, b'{"status":"ok","resp'), UnknownOutcomeError),
         ((200, b"<html>"), UnknownOutcomeError),
-        ((403, b"blocked"), CriticalError),
+        ((403, b"blocked"), TransientError),
+        ((408, b""), UnknownOutcomeError),
+        ((415, b""), CriticalError),
+        ((200, b'{"status":"ok","response":{"data":{"statuses":["a","b"]}}}'), UnknownOutcomeError),
         ((200, b'{"status":"err","response":"A text nobody has seen"}'), RejectedError),
     ],
 )

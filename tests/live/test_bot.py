@@ -90,9 +90,9 @@ def test_a_lost_answer_neither_doubles_nor_loses_an_order(world: World, arrives:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_killed_at_any_request_it_comes_back_whole(world: World, seed: int) -> None:
-    """Killed again and again before or after a request, it never doubles an order, never forgets
-    a position, and every position keeps its stop."""
+def test_killed_at_any_request_or_write_it_comes_back_whole(world: World, seed: int) -> None:
+    """Killed again and again around requests and durable writes, it never doubles an order, never
+    forgets a position, and every position keeps its stop."""
     rng = random.Random(seed)
     world.days = 3
     world.seed = 100 + seed
@@ -100,7 +100,14 @@ def test_killed_at_any_request_it_comes_back_whole(world: World, seed: int) -> N
 
     async def life() -> bool:
         nonlocal kills
-        left = rng.randint(1, 120)
+        left, writes = rng.randint(1, 120), rng.randint(1, 60)
+
+        def on_write() -> None:
+            nonlocal writes, kills
+            writes -= 1
+            if writes == 0 and kills < 12:
+                kills += 1
+                raise Killed
 
         async def fault(path: str, send: Send) -> tuple[int, bytes]:
             nonlocal left, kills
@@ -114,7 +121,7 @@ def test_killed_at_any_request_it_comes_back_whole(world: World, seed: int) -> N
                 await send()
             raise Killed
 
-        return await world.trade(fault if kills < 12 else _calm)
+        return await world.trade(fault if kills < 12 else _calm, on_write)
 
     async def lives() -> None:
         world.open()

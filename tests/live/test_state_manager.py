@@ -228,6 +228,7 @@ def test_size_stays_small(tmp_path: Path) -> None:
                 stop_cloid="0x" + "b" * 32,
                 target_cloid="0x" + "c" * 32,
                 created_ms=1_700_000_000_000,
+                expires_ms=1_700_000_010_000,
             )
             state.intents[intent.coin] = intent
             state.epochs[intent.coin] = Epoch(intent=intent, size=amount, opened_ms=1)

@@ -12,9 +12,13 @@ from fractaltrader.data.synthetic import generated_market
 from fractaltrader.exchange.errors import TransportError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
-from fractaltrader.live.assembly import build_bot, build_desk
+from fractaltrader.exchange.port import Fill
+from fractaltrader.live.assembly import build_bot
 from fractaltrader.live.audit import Line, audit
 from fractaltrader.live.desk import Desk
+from fractaltrader.live.ledger import Ledger
+from fractaltrader.live.state import BotState, Intent
+from fractaltrader.live.state_manager import StateManager
 from fractaltrader.market import Timeframe
 from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.feed import Feed
@@ -60,6 +64,38 @@ async def no_fault(_: str, send: Callable[[], Awaitable[tuple[int, bytes]]]) -> 
 def lost_answer(error: str = "connection reset") -> TransportError:
     """What the client sees when the answer does not come."""
     return TransportError(error, sent=True)
+
+
+class WatchedStateManager(StateManager):
+    """The real state manager; a test may kill the process around every save."""
+
+    def __init__(self, folder: Path, clock: LoopClock, on_write: Callable[[], None]) -> None:
+        super().__init__(folder, clock)
+        self._on_write = on_write
+
+    def _save_state(self, state: BotState, previous_ms: int) -> None:
+        self._on_write()
+        super()._save_state(state, previous_ms)
+        self._on_write()
+
+
+class WatchedLedger(Ledger):
+    """The real ledger; a test may kill the process around every intention and execution."""
+
+    def __init__(self, folder: Path, on_write: Callable[[], None]) -> None:
+        super().__init__(folder)
+        self._on_write = on_write
+
+    def add_intent(self, intent: Intent) -> None:
+        self._on_write()
+        super().add_intent(intent)
+        self._on_write()
+
+    def add_fill(self, fill: Fill) -> bool:
+        self._on_write()
+        added = super().add_fill(fill)
+        self._on_write()
+        return added
 
 
 @dataclass
@@ -126,12 +162,21 @@ class World:
             transport, self.signer, account=self.signer.address, clock=self.clock, mainnet=False
         )
 
-    def desk(self, fault: Fault = no_fault) -> Desk:
-        return build_desk(self.folder, self.venue(fault), self.signer.address, self.clock)
+    def desk(self, fault: Fault = no_fault, on_write: Callable[[], None] = lambda: None) -> Desk:
+        """A desk whose every durable write calls `on_write` before and after."""
+        return Desk(
+            venue=self.venue(fault),
+            account=self.signer.address,
+            state=WatchedStateManager(self.folder, self.clock, on_write),
+            ledger=WatchedLedger(self.folder, on_write),
+            clock=self.clock,
+        )
 
-    async def trade(self, fault: Fault = no_fault) -> bool:
+    async def trade(
+        self, fault: Fault = no_fault, on_write: Callable[[], None] = lambda: None
+    ) -> bool:
         """Run a bot until the market ends (True) or something kills it (False)."""
-        desk = self.desk(fault)
+        desk = self.desk(fault, on_write)
         bot = build_bot(self.config, desk)
         trading = asyncio.create_task(bot.run(venue_name="world"))
         await asyncio.wait({trading, self.replay}, return_when=asyncio.FIRST_COMPLETED)

@@ -53,6 +53,16 @@ class Plan:
         trade = self.config.trade
         return f"{trade.strategy} on {', '.join(self.markets)}, {trade.timeframe}, local exchange"
 
+    def feed(self) -> Feed:
+        """The replay; raises UserError when the candles leave nothing to trade."""
+        for candles in self.markets.values():
+            if len(candles) < self.history_bars + 2:
+                raise UserError(
+                    f"feed: {len(candles)} candles of {candles.coin} leave nothing to trade after "
+                    f"{self.history_bars} of history; give more --days or a longer file"
+                )
+        return Feed(self.markets, start_index=self.history_bars)
+
 
 # Given the desk, its progress from 0 to 1 is told after every event.
 Watch = Callable[[Desk, float], None]
@@ -84,10 +94,11 @@ def play_and_report(plan: Plan, *, seconds: float, console: Console) -> None:
     Raises UserError when the audit finds a difference.
     """
     check_config(plan.config)
+    feed = plan.feed()
     folder = run_folder("demo")
     with only_bot(folder), Live(console=console, auto_refresh=False) as live:
         pace = Pace(live, plan.title, seconds if console.is_terminal else 0.0)
-        desk = run_virtual(play(folder, plan, pace))
+        desk = run_virtual(play(folder, plan, feed, pace))
         live.update(live_table(desk, plan.title), refresh=True)
     console.print()
     print_report(folder, console, trades_shown=10)
@@ -98,15 +109,14 @@ def play_and_report(plan: Plan, *, seconds: float, console: Console) -> None:
     console.print(f"files: {folder}; again: `fractal report`, `fractal audit`")
 
 
-async def play(folder: Path, plan: Plan, watch: Watch) -> Desk:
-    """Trade the plan afresh in `folder` to the market's end; needs a virtual-time loop.
+async def play(folder: Path, plan: Plan, feed: Feed, watch: Watch) -> Desk:
+    """Trade the plan afresh in `folder` to the feed's end; needs a virtual-time loop.
 
     A snapshot of the exchange stays in the folder for the audit. The ledger of the desk returned
     is closed.
     """
     _clear(folder)
     configure_logs(folder, terminal=False)
-    feed = Feed(plan.markets, start_index=plan.history_bars)
     clock = LoopClock(feed.start_ms, SPEED)
     listings = feed.listings(instruments_for(plan.markets))
     exchange = LocalExchange(listings, clock=clock, seed=plan.seed)

@@ -53,6 +53,8 @@ def exchange(
     funded = [_funding(text) for text in faucet or []]
     if state is not None and not state.parent.is_dir():
         raise UserError(f"state: folder {state.parent} does not exist; create it first")
+    if state is not None and state.is_dir():
+        raise UserError(f"state: {state} is a folder; give a file")
     markets = _markets(candles, coins, days, seed, timeframe)
     rows = min(len(item) for item in markets.values())
     if history_bars >= rows:

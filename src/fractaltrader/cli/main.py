@@ -1,5 +1,6 @@
 """The command `fractal`. Command modules import what they need inside the command."""
 
+import sqlite3
 import sys
 
 import typer
@@ -9,6 +10,7 @@ from fractaltrader.cli import audit, backtest, data, demo, exchange, report, run
 from fractaltrader.errors import UserError
 
 EXIT_USER_ERROR = 2
+EXIT_SYSTEM_ERROR = 1
 
 app = typer.Typer(
     name="fractal",
@@ -38,9 +40,12 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point; a user's mistake becomes one line and exit code 2."""
+    """Entry point; a user's mistake becomes one line and exit code 2, a disk's or system's 1."""
     try:
         app()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(EXIT_USER_ERROR)
+    except (OSError, sqlite3.Error) as error:
+        typer.echo(f"error: {type(error).__name__}: {error}; check the disk and paths", err=True)
+        sys.exit(EXIT_SYSTEM_ERROR)

@@ -32,14 +32,18 @@ def run(
 def _with_options(
     config: "Config", url: str | None, coins: str | None, timeframe: str | None
 ) -> "Config":
-    venue = config.venue if url is None else config.venue.model_copy(update={"url": url})
-    trade: dict[str, object] = {}
+    venue, trade = config.venue.model_dump(), config.trade.model_dump()
+    if url is not None:
+        venue["url"] = url
     if coins is not None:
-        trade["coins"] = tuple(coin.strip() for coin in coins.split(",") if coin.strip())
+        trade["coins"] = [coin.strip() for coin in coins.split(",") if coin.strip()]
     if timeframe is not None:
         trade["timeframe"] = timeframe
     return config.model_copy(
-        update={"venue": venue, "trade": config.trade.model_copy(update=trade)}
+        update={
+            "venue": type(config.venue).parse(venue, "options"),
+            "trade": type(config.trade).parse(trade, "options"),
+        }
     )
 
 
@@ -68,6 +72,7 @@ async def _trade(config: "Config", folder: Path) -> None:
     try:
         probe = venue_for(signer.address)
         check_coins(config.trade.coins, await probe.instruments())
+        await _check_candles(probe, config)
         role = await probe.role()
         if role.get("role") == "missing" and config.venue.mode == "sim":
             await fund_from_faucet(transport, signer.address)
@@ -80,18 +85,38 @@ async def _trade(config: "Config", folder: Path) -> None:
         await transport.close()
 
 
+async def _check_candles(venue: "Venue", config: "Config") -> None:
+    """Raise UserError when the venue has no candles of the timeframe to trade on."""
+    from fractaltrader.errors import UserError
+    from fractaltrader.exchange.errors import CriticalError
+    from fractaltrader.market import Timeframe
+
+    timeframe = Timeframe.parse(config.trade.timeframe)
+    now = await venue.time_ms()
+    for coin in config.trade.coins:
+        try:
+            await venue.candles(coin, timeframe, now - 2 * timeframe.ms, now)
+        except CriticalError as error:
+            raise UserError(
+                f"timeframe: the venue serves no {timeframe} candles of {coin} ({error}); give "
+                "another --timeframe"
+            ) from error
+
+
 async def _run_bot(config: "Config", folder: Path, venue: "Venue", account: str) -> None:
     import asyncio
     import signal
 
     from fractaltrader.exchange.clock import SystemClock
+    from fractaltrader.home import fractal_home
     from fractaltrader.live.assembly import build_bot, build_desk
-    from fractaltrader.live.lock import only_bot
+    from fractaltrader.live.lock import only_bot, only_trader
     from fractaltrader.live.logs import configure_logs
 
-    with only_bot(folder):
+    url = config.venue.endpoint
+    with only_bot(folder), only_trader(fractal_home(), account, url):
         configure_logs(folder, terminal=True)
         bot = build_bot(config, build_desk(folder, venue, account, SystemClock()))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, bot.stop)
-        await bot.run(venue_name=config.venue.endpoint)
+        await bot.run(venue_name=url)

@@ -8,6 +8,8 @@ import typer
 from fractaltrader.errors import UserError
 from fractaltrader.home import fractal_home
 
+LONGEST_NAME = 64
+
 RunName = Annotated[
     str | None, typer.Option("--name", help="Name of the run; the most recent one by default.")
 ]
@@ -15,8 +17,8 @@ RunName = Annotated[
 
 def run_folder(name: str) -> Path:
     """Folder of the run called `name`, whether or not it exists."""
-    if not name or "/" in name or name.startswith("."):
-        raise UserError(f"name: {name!r} must be a plain folder name")
+    if not name or "/" in name or name.startswith(".") or len(name) > LONGEST_NAME:
+        raise UserError(f"name: {name[:80]!r} must be a plain folder name of 1 to 64 characters")
     return fractal_home() / "runs" / name
 
 

@@ -39,13 +39,14 @@ def raise_for_refusal(text: str) -> NoReturn:
 def raise_for_status(status: int, body: bytes, *, action: bool) -> None:
     """Raise the error that an HTTP status stands for; 200 passes.
 
-    A 5xx answer to an action says nothing about whether the action was executed.
+    A 5xx or 408 answer to an action says nothing about whether the action was executed.
     """
     if status == 200:
         return
     text = f"HTTP {status}: {body[:200].decode(errors='replace')}"
-    if status == 429:
+    # 403 comes from the edge in front of the venue, so an action it refused was not executed.
+    if status in (403, 425, 429):
         raise TransientError(text)
-    if status >= 500:
+    if status == 408 or status >= 500:
         raise UnknownOutcomeError(text) if action else TransientError(text)
     raise CriticalError(text)

@@ -177,7 +177,7 @@ class Venue(Protocol):
     """The exchange as the bot uses it. Reads raise TransientError or CriticalError."""
 
     async def instruments(self) -> dict[str, Instrument]:
-        """Tradable perpetuals by coin."""
+        """Perpetuals by coin, delisted ones marked."""
         ...
 
     async def time_ms(self) -> int:
@@ -212,8 +212,11 @@ class Venue(Protocol):
         """Bars that open in start…end, oldest first; the last one may still be forming."""
         ...
 
-    async def place(self, orders: list[OrderRequest], *, bracket: bool) -> list[OrderOutcome]:
-        """Place orders in one signed action; `bracket` ties stop and target to the first.
+    async def place(
+        self, orders: list[OrderRequest], *, bracket: bool, expires_ms: int | None = None
+    ) -> list[OrderOutcome]:
+        """Place orders in one signed action; `bracket` ties stop and target to the first. After
+        `expires_ms` (our clock) the venue refuses the action, so it surely came to nothing.
 
         Raises RejectedError when the whole action was refused, UnknownOutcomeError when it may or
         may not have been executed.

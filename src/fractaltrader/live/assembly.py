@@ -33,12 +33,14 @@ def check_config(config: Config) -> None:
 
 def build_bot(config: Config, desk: Desk, *, on_event: Callable[[], None] = lambda: None) -> Bot:
     """A bot as configured; raises as `check_config` does."""
+    timeframe = Timeframe.parse(config.trade.timeframe)
     decider = Decider(
         desk,
         load_strategy(config.trade.strategy, config.strategy),
+        timeframe,
         risk=config.risk,
         limits=config.limits,
         slippage=config.trade.slippage,
     )
-    settings = BotSettings(config.trade.coins, Timeframe.parse(config.trade.timeframe), config.risk)
+    settings = BotSettings(config.trade.coins, timeframe, config.risk)
     return Bot(desk, decider, settings, on_event=on_event)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from enum import StrEnum
 import structlog
 
 from fractaltrader.errors import UserError, did_you_mean
-from fractaltrader.exchange.errors import TransientError, UnknownOutcomeError
+from fractaltrader.exchange.errors import RejectedError, TransientError, UnknownOutcomeError
 from fractaltrader.exchange.port import (
     CandleUpdate,
     Connected,
@@ -19,11 +20,13 @@ from fractaltrader.exchange.port import (
     OrderUpdate,
     StreamEvent,
 )
+from fractaltrader.live.closed_bars import ClosedBars
 from fractaltrader.live.decide import Decider
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
-from fractaltrader.live.reconcile import reconcile
+from fractaltrader.live.reconcile import reconcile, refuse_foreign
 from fractaltrader.live.state import BotState
+from fractaltrader.live.state_manager import StateLockedError
 from fractaltrader.market import Bar, Instrument, Timeframe
 from fractaltrader.risk.sizing import RiskParameters
 
@@ -32,7 +35,8 @@ log = structlog.get_logger()
 QUEUE_LIMIT = 10_000
 HEARTBEAT_SECONDS = 2.0
 RECONCILE_SECONDS = 60.0
-RETRY_SECONDS = 2.0
+FIRST_RETRY_SECONDS = 2.0
+LONGEST_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ def check_coins(coins: Sequence[str], instruments: Mapping[str, Instrument]) -> 
         if coin not in instruments:
             hint = did_you_mean(coin, list(instruments))
             raise UserError(f"coins: the venue does not list {coin!r}{hint}")
+        if instruments[coin].delisted:
+            raise UserError(f"coins: the venue has delisted {coin!r}; leave it out")
 
 
 class Tick(StrEnum):
@@ -57,6 +63,24 @@ class Tick(StrEnum):
 
     HEARTBEAT = "heartbeat"
     RECONCILE = "reconcile"
+
+
+class Retry:
+    """When to try again after a failure: after 2 s, then doubling to 60 s."""
+
+    def __init__(self) -> None:
+        self.delay = 0.0
+        self._at: float | None = None
+
+    def failed(self) -> None:
+        self.delay = min(max(2 * self.delay, FIRST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+        self._at = asyncio.get_running_loop().time() + self.delay
+
+    def succeeded(self) -> None:
+        self.delay, self._at = 0.0, None
+
+    def due(self) -> bool:
+        return self._at is not None and asyncio.get_running_loop().time() >= self._at
 
 
 class Bot:
@@ -75,7 +99,8 @@ class Bot:
         self._settings = settings
         self._executor = Executor(desk)
         self._on_event = on_event
-        self._forming: dict[str, Bar] = {}
+        self._bars = ClosedBars(desk, decider, settings.coins, settings.timeframe)
+        self._retry = Retry()
         self._queue: asyncio.Queue[StreamEvent | Tick] = asyncio.Queue(QUEUE_LIMIT)
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
@@ -89,6 +114,8 @@ class Bot:
     async def run(self, *, venue_name: str) -> None:
         """Trade until stopped. CriticalError ends it; everything transient is retried."""
         await self._start(venue_name)
+        if self._stopping.is_set():
+            return
         helpers = [
             asyncio.create_task(self._read_stream()),
             asyncio.create_task(self._tick(Tick.HEARTBEAT, HEARTBEAT_SECONDS)),
@@ -118,6 +145,20 @@ class Bot:
             self.stop()
 
     async def _start(self, venue_name: str) -> None:
+        """Open state and books; a venue that does not answer is asked again until stopped."""
+        while not self._stopping.is_set():
+            try:
+                await self._open(venue_name)
+            except (TransientError, UnknownOutcomeError) as error:
+                self._retry.failed()
+                log.warning("the venue does not answer", error=str(error))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self._retry.delay)
+            else:
+                self._retry.succeeded()
+                return
+
+    async def _open(self, venue_name: str) -> None:
         desk, settings = self._desk, self._settings
         desk.instruments = await desk.venue.instruments()
         check_coins(settings.coins, desk.instruments)
@@ -126,22 +167,33 @@ class Bot:
             await self._start_accounting()
         await reconcile(desk, self._executor)
         for coin in settings.coins:
-            leverage = settings.risk.leverage_for(desk.instruments[coin])
-            await desk.venue.set_leverage(coin, leverage)
+            await self._set_leverage(coin)
         desk.event(f"started on {venue_name} with {', '.join(settings.coins)}")
 
+    async def _set_leverage(self, coin: str) -> None:
+        """Sizes assume this leverage, so a coin whose leverage is refused is not entered."""
+        desk = self._desk
+        leverage = self._settings.risk.leverage_for(desk.instruments[coin])
+        try:
+            await desk.venue.set_leverage(coin, leverage)
+        except RejectedError as error:
+            desk.blocked[coin] = f"leverage {leverage} was refused: {error}"
+            desk.incident("leverage refused", f"{coin}: {error}")
+
     async def _start_accounting(self) -> None:
-        """Remember where this account's accounting starts."""
-        account = await self._desk.venue.account()
-        now = await self._desk.venue.time_ms()
+        """Remember where this account's accounting starts: flat, or not at all."""
+        desk = self._desk
+        account = await desk.venue.account()
+        refuse_foreign(desk, account)
+        now = await desk.venue.time_ms()
 
         def opened(state: BotState) -> None:
             state.opening_equity = account.equity
             state.ledger_since_ms = now
 
-        self._desk.write(opened)
-        self._desk.since_ms = now
-        self._desk.ledger.add_equity(now, account.equity)
+        desk.write(opened)
+        desk.since_ms = now
+        desk.ledger.add_equity(now, account.equity)
 
     async def _read_stream(self) -> None:
         async for event in self._desk.venue.stream(
@@ -155,12 +207,17 @@ class Bot:
             await self._queue.put(tick)
 
     async def _handle(self, event: StreamEvent | Tick) -> None:
-        """One event; a transient failure is recorded and made good by the next reconciliation."""
+        """One event. What the venue or the disk refused for now is made good by a later
+        reconciliation, which the failure makes due."""
         try:
             await self._dispatch(event)
-        except (TransientError, UnknownOutcomeError) as error:
-            self._desk.incident("transient error", str(error))
-            await asyncio.sleep(RETRY_SECONDS)
+        except (TransientError, UnknownOutcomeError, RejectedError) as error:
+            self._retry.failed()
+            self._desk.incident(type(error).__name__, str(error))
+        except (OSError, sqlite3.Error, StateLockedError) as error:
+            self._retry.failed()
+            # The ledger may be what cannot be written.
+            log.error("files cannot be written", error=str(error))
 
     async def _dispatch(self, event: StreamEvent | Tick) -> None:
         desk = self._desk
@@ -174,64 +231,36 @@ class Bot:
             case OrderUpdate():
                 desk.ledger.add_order_event(event.record)
             case Connected():
-                await self._warm_up()
-                await reconcile(desk, self._executor)
+                self._bars.behind = True
+                await self._catch_up()
             case Disconnected():
                 desk.incident("stream lost", event.reason)
             case Tick.HEARTBEAT:
                 if desk.write().control.stop_requested:
                     self.stop()
+                elif self._retry.due():
+                    await self._catch_up()
             case Tick.RECONCILE:
-                await reconcile(desk, self._executor)
+                await self._catch_up()
 
-    async def _warm_up(self) -> None:
-        """Feed every coin's strategy the closed bars it has not seen; signals of the past are
-        not acted on."""
-        desk, timeframe = self._desk, self._settings.timeframe
-        now = await desk.venue.time_ms()
-        for coin in self._settings.coins:
-            start = self._decider.next_bar_time(coin, now, timeframe)
-            bars = await desk.venue.candles(coin, timeframe, start, now)
-            for bar in bars:
-                if timeframe.close_time(bar.open_time) < now:
-                    self._decider.observe(coin, bar)
-            if bars:
-                self._forming[coin] = bars[-1]
-                desk.view.prices[coin] = bars[-1].close
+    async def _catch_up(self) -> None:
+        """Missing bars, then missing facts; tried again later where it fails."""
+        if self._bars.behind:
+            await self._bars.catch_up()
+        await reconcile(self._desk, self._executor)
+        self._retry.succeeded()
 
     async def _candle(self, update: CandleUpdate) -> None:
-        coin, bar = update.coin, update.bar
-        forming = self._forming.get(coin)
-        self._forming[coin] = bar
-        self._desk.view.prices[coin] = bar.close
-        self._desk.view.time_ms = max(self._desk.view.time_ms, bar.open_time)
-        if forming is None or bar.open_time <= forming.open_time:
+        bar = await self._bars.closed_by(update)
+        if bar is None:
             return
-        # A bar with a later open time closes the one before it.
-        if bar.open_time > forming.open_time + update.timeframe.ms:
-            await self._fill_gap(coin, forming.open_time, bar.open_time)
-            return
-        await self._closed(coin, forming)
-
-    async def _fill_gap(self, coin: str, after: int, before: int) -> None:
-        """Bars the stream did not show, asked for; the newest of them may be acted on."""
-        timeframe = self._settings.timeframe
-        bars = await self._desk.venue.candles(coin, timeframe, after, before - 1)
-        closed = [bar for bar in bars if after <= bar.open_time < before]
-        for bar in closed[:-1]:
-            self._decider.observe(coin, bar)
-        if closed:
-            await self._closed(coin, closed[-1])
-
-    async def _closed(self, coin: str, bar: Bar) -> None:
-        signal = self._decider.observe(coin, bar)
-        if coin == self._settings.coins[0]:
+        signal = self._decider.observe(update.coin, bar)
+        if signal is not None:
+            intent = await self._decider.decide(signal)
+            if intent is not None:
+                await self._executor.enter(intent)
+        if update.coin == self._settings.coins[0]:
             await self._mark_equity(bar)
-        if signal is None:
-            return
-        intent = await self._decider.decide(signal)
-        if intent is not None:
-            await self._executor.enter(intent)
 
     async def _mark_equity(self, bar: Bar) -> None:
         account = await self._desk.venue.account()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from fractaltrader.exchange.errors import TransientError
 from fractaltrader.exchange.port import Account
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import make_intent
@@ -19,6 +20,7 @@ class Decider:
         self,
         desk: Desk,
         strategy: Strategy,
+        timeframe: Timeframe,
         *,
         risk: RiskParameters,
         limits: PortfolioLimits,
@@ -26,18 +28,19 @@ class Decider:
     ) -> None:
         self._desk = desk
         self._strategy = strategy
+        self._timeframe = timeframe
         self._risk = risk
         self._limits = limits
         self._slippage = slippage
         self._sessions: dict[str, StrategySession] = {}
         self._newest: dict[str, int] = {}
 
-    def next_bar_time(self, coin: str, now_ms: int, timeframe: Timeframe) -> int:
+    def next_bar_time(self, coin: str, now_ms: int) -> int:
         """Open time of the first bar `coin`'s session still wants."""
         newest = self._newest.get(coin)
         if newest is not None:
-            return newest + timeframe.ms
-        return timeframe.floor(now_ms) - self._strategy.warmup_bars * timeframe.ms
+            return newest + self._timeframe.ms
+        return self._timeframe.floor(now_ms) - self._strategy.warmup_bars * self._timeframe.ms
 
     def observe(self, coin: str, bar: Bar) -> Signal | None:
         """Advance `coin`'s session by a closed bar; a bar it has seen already tells nothing."""
@@ -54,8 +57,17 @@ class Decider:
         if refusal is not None:
             self._note(signal, refusal, None)
             return None
-        price = float(self._desk.price(signal.coin))
-        account = await self._desk.venue.account()
+        try:
+            account = await self._desk.venue.account()
+            mids = await self._desk.venue.mid_prices()
+        except TransientError as error:
+            self._note(signal, f"venue_unavailable: {error}", None)
+            return None
+        price = float(mids.get(signal.coin, 0))
+        refusal = self._too_late(signal, price, account)
+        if refusal is not None:
+            self._note(signal, refusal, None)
+            return None
         decision = decide_size(
             replace(signal, entry=price),
             float(account.equity),
@@ -86,11 +98,16 @@ class Decider:
         desk = self._desk
         if signal.bar_time <= desk.decided.get(signal.coin, -1):
             return "repeated: this bar was already acted on"
-        refusal = self._limits.refusal(signal.coin, list(desk.book.epochs | desk.intents))
-        if refusal is not None:
-            return refusal
-        price = float(desk.price(signal.coin))
-        if (price - signal.stop) * signal.side <= 0 or (signal.target - price) * signal.side <= 0:
+        if signal.coin in desk.blocked:
+            return f"blocked: {desk.blocked[signal.coin]}"
+        return self._limits.refusal(signal.coin, list(desk.book.epochs | desk.intents))
+
+    def _too_late(self, signal: Signal, price: float, account: Account) -> str | None:
+        """Why the venue's time or price leaves nothing of the signal."""
+        age_ms = account.time_ms - self._timeframe.close_time(signal.bar_time)
+        if age_ms > self._timeframe.ms:
+            return f"stale: the bar closed {age_ms / 60_000:.0f} minutes ago"
+        if not signal.stop * signal.side < price * signal.side < signal.target * signal.side:
             return "price_past: the price is already beyond the stop or the target"
         return None
 

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import structlog
 
@@ -59,6 +58,7 @@ class Desk:
         self.instruments: dict[str, Instrument] = {}
         self.view = View()
         self.since_ms = 0  # executions before this are not ours to account for
+        self.blocked: dict[str, str] = {}  # by coin: why it is not entered
         self.decided: dict[str, int] = {}  # by coin: the newest bar that was acted on
 
     def open(self, *, venue_name: str, pid: int) -> BotState:
@@ -76,7 +76,14 @@ class Desk:
             self.decided = dict(state.decided)
             self.since_ms = state.ledger_since_ms
             known = state
+        # After a power loss the state may know intentions that the ledger lost.
+        for epoch in known.epochs.values():
+            if epoch.intent is not None:
+                self.ledger.add_intent(epoch.intent)
+        for intent in known.intents.values():
+            self.ledger.add_intent(intent)
         self.refold(known.epochs)
+        self._drop_filled()
         if self.state.recovery is not None:
             recovery = self.state.recovery
             self.incident(
@@ -92,6 +99,15 @@ class Desk:
         for coin, epoch in known.items():
             for _ in range(epoch.repairs if coin in self.book.epochs else 0):
                 self.book.repaired(coin)
+
+    def _drop_filled(self) -> None:
+        """An intention whose entry has executed is the book's business from then on."""
+        filled = {fill.cloid for fill in self.ledger.fills()}
+        self.intents = {
+            coin: intent
+            for coin, intent in self.intents.items()
+            if intent.entry_cloid not in filled
+        }
 
     def write(self, change: Callable[[BotState], None] | None = None) -> BotState:
         """Make the book, the intents and `change` durable in the state file."""
@@ -121,8 +137,11 @@ class Desk:
             self.write()
 
     def record(self, fill: Fill) -> Trade | None:
-        """Account for an execution; the trade it completes, if it does."""
-        if not self.ledger.add_fill(fill):
+        """Account for an execution; the trade it completes, if it does.
+
+        Spot executions of the account are not ours.
+        """
+        if fill.coin not in self.instruments or not self.ledger.add_fill(fill):
             return None
         intent = self.intents.get(fill.coin)
         if intent is not None and fill.cloid == intent.entry_cloid:
@@ -152,7 +171,3 @@ class Desk:
         """Something worth showing."""
         log.info(text)
         self.view.events.append((self.clock.now_ms() if time_ms is None else time_ms, text))
-
-    def price(self, coin: str) -> Decimal:
-        """The newest price the stream told, USDC."""
-        return Decimal(str(self.view.prices[coin]))

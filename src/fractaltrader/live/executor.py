@@ -16,8 +16,9 @@ from fractaltrader.live.intents import entry_orders
 from fractaltrader.live.protection import protect_position
 from fractaltrader.live.state import Intent
 
-# A block takes up to about a second; an id that is still unknown after these waits never arrived.
-SETTLE_DELAYS = (0.2, 0.5, 1.0, 2.0)
+SETTLE_SECONDS = 0.5
+# Clocks differ, and a block takes its time to show.
+EXPIRY_MARGIN_MS = 3_000
 
 
 class Executor:
@@ -32,7 +33,7 @@ class Executor:
         desk.begin(intent)
         orders = entry_orders(intent, desk.instruments[intent.coin])
         try:
-            outcomes = await desk.venue.place(orders, bracket=True)
+            outcomes = await desk.venue.place(orders, bracket=True, expires_ms=intent.expires_ms)
         except UnknownOutcomeError as error:
             desk.incident("unknown outcome", f"{intent.coin} entry: {error}")
             await self.settle(intent)
@@ -58,27 +59,33 @@ class Executor:
             await self.settle(intent)
 
     async def settle(self, intent: Intent) -> None:
-        """Ask the venue what became of an intention until the answer is definite."""
+        """Ask the venue what became of an intention until the answer is definite.
+
+        An id that is unknown once the action has expired never arrived and never will.
+        """
         desk = self._desk
         record = await desk.venue.order(intent.entry_cloid)
-        for delay in SETTLE_DELAYS:
-            if record is not None:
-                break
-            await asyncio.sleep(delay)
+        while record is None and desk.clock.now_ms() <= intent.expires_ms + EXPIRY_MARGIN_MS:
+            await asyncio.sleep(SETTLE_SECONDS)
             record = await desk.venue.order(intent.entry_cloid)
         if record is None:
             desk.drop(intent.coin, "the order never reached the venue")
             return
         await desk.catch_up()
-        if intent.coin in desk.book.epochs:
+        account = await desk.venue.account()
+        if intent.coin in account.positions:
+            # Its executions may not be told yet; its stop must rest all the same.
             await protect_position(desk, intent.coin)
         elif record.status not in ("filled", "open"):
             desk.drop(intent.coin, record.status)
 
     async def settle_all(self) -> None:
-        """Settle every intention whose outcome is still open."""
+        """Settle every intention whose outcome is still open; raises the last failure."""
+        failure: TransientError | UnknownOutcomeError | None = None
         for intent in list(self._desk.intents.values()):
             try:
                 await self.settle(intent)
-            except TransientError as error:
-                self._desk.incident("settling postponed", f"{intent.coin}: {error}")
+            except (TransientError, UnknownOutcomeError) as error:
+                failure = error
+        if failure is not None:
+            raise failure

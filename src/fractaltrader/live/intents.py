@@ -8,6 +8,8 @@ from fractaltrader.live.state import Intent
 from fractaltrader.market import Instrument
 from fractaltrader.strategies.base import Signal
 
+# A block takes about a second; an entry that has not executed by then must not execute later.
+ENTRY_LIFETIME_MS = 10_000
 # How far beyond its trigger a stop or target may fill; the venue itself tolerates 10 %.
 TRIGGER_SLIPPAGE = Decimal("0.08")
 
@@ -47,6 +49,7 @@ def make_intent(
         stop_cloid=order_id("stop"),
         target_cloid=order_id("target"),
         created_ms=now_ms,
+        expires_ms=now_ms + ENTRY_LIFETIME_MS,
     )
 
 

@@ -1,5 +1,6 @@
-"""One bot per folder: the lock is held for the life of the process and dies with it."""
+"""One bot per folder and per account: locks held for the life of the process die with it."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +15,18 @@ FILE_NAME = "bot.lock"
 
 @contextmanager
 def only_bot(folder: Path) -> Iterator[None]:
-    """Hold the folder's bot lock; UserError names the process that has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE_NAME
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(
-            f"run: {_holder(path)} already trades in {folder}; `fractal stop` ends it"
-        ) from None
-    try:
-        path.write_text(f"process {os.getpid()}\n")
+    """Be the only bot in `folder`; UserError names the process that is."""
+    with _held(folder / FILE_NAME, f"in {folder}"):
         yield
-    finally:
-        lock.release()
+
+
+@contextmanager
+def only_trader(home: Path, account: str, url: str) -> Iterator[None]:
+    """Be the only bot that trades `account` on `url`: two would take each other's orders, which
+    have the same client order ids, for their own."""
+    name = hashlib.blake2b(f"{account}|{url}".encode(), digest_size=8).hexdigest()
+    with _held(home / "locks" / f"{name}.lock", f"account {account} on {url}"):
+        yield
 
 
 def is_running(folder: Path) -> bool:
@@ -45,5 +43,22 @@ def is_running(folder: Path) -> bool:
     return False
 
 
-def _holder(path: Path) -> str:
-    return path.read_text(errors="replace").strip() or "another process"
+@contextmanager
+def _held(path: Path, what: str) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        lock.acquire()
+    except Timeout:
+        holder = path.read_text(errors="replace").strip() or "another process"
+        raise UserError(f"run: {holder} already trades {what}; `fractal stop` ends it") from None
+    except OSError as error:
+        raise UserError(
+            f"run: cannot use {path.parent} ({error.strerror}); set FRACTAL_HOME to a folder you "
+            "can write to"
+        ) from None
+    try:
+        path.write_text(f"process {os.getpid()}\n")
+        yield
+    finally:
+        lock.release()

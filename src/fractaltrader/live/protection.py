@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from fractaltrader.exchange.errors import ExchangeError, RejectedError
+from fractaltrader.exchange.errors import RejectedError
 from fractaltrader.exchange.port import OpenOrder, OutcomeKind, Position, Side
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import exit_orders, flatten_order
@@ -33,18 +33,24 @@ async def protect_position(desk: Desk, coin: str) -> None:
     if position is None or is_protected(position, await desk.venue.open_orders()):
         return
     epoch = desk.book.epochs.get(coin)
-    if epoch is None or epoch.intent is None:
+    intent = epoch.intent if epoch is not None else desk.intents.get(coin)
+    if intent is None:
         desk.incident("naked foreign position", f"{coin} {position.size} has no stop")
         return
+    mid = (await desk.venue.mid_prices()).get(coin)
+    if mid is None:
+        desk.incident("naked position", f"{coin} {position.size}: the venue tells no price")
+        return
     desk.incident("naked position", f"{coin} {position.size} has no stop; placing it anew")
-    attempt = desk.book.repaired(coin).repairs
+    attempt = desk.book.repaired(coin).repairs if epoch is not None else 1
     desk.write()
-    if not await _placed_anew(desk, epoch.intent, position, attempt):
-        await _flatten(desk, epoch.intent, position, attempt)
+    if not await _placed_anew(desk, intent, position, mid, attempt):
+        await _flatten(desk, intent, position, mid, attempt)
 
 
-async def _placed_anew(desk: Desk, intent: Intent, position: Position, attempt: int) -> bool:
-    mid = (await desk.venue.mid_prices())[position.coin]
+async def _placed_anew(
+    desk: Desk, intent: Intent, position: Position, mid: Decimal, attempt: int
+) -> bool:
     if (mid - intent.stop) * intent.side <= 0:
         return False  # price is already beyond the stop
     orders = exit_orders(
@@ -58,12 +64,15 @@ async def _placed_anew(desk: Desk, intent: Intent, position: Position, attempt: 
     return stop.kind is not OutcomeKind.REJECTED
 
 
-async def _flatten(desk: Desk, intent: Intent, position: Position, attempt: int) -> None:
-    mid = (await desk.venue.mid_prices())[position.coin]
+async def _flatten(
+    desk: Desk, intent: Intent, position: Position, mid: Decimal, attempt: int
+) -> None:
     order = flatten_order(intent, desk.instruments[position.coin], position.size, mid, attempt)
     try:
         (outcome,) = await desk.venue.place([order], bracket=False)
-        desk.incident("flattened", f"{position.coin} {position.size}: {outcome.kind}")
-    except ExchangeError as error:
+    except RejectedError as error:
         # The reconciliation timer comes back to it.
-        desk.incident("flatten failed", f"{position.coin}: {error}")
+        desk.incident("flatten refused", f"{position.coin}: {error}")
+    else:
+        detail = outcome.error or str(outcome.kind)
+        desk.incident("flattened", f"{position.coin} {position.size}: {detail}")

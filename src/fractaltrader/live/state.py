@@ -29,6 +29,7 @@ class Intent(msgspec.Struct, kw_only=True, frozen=True):
     stop_cloid: str
     target_cloid: str
     created_ms: int
+    expires_ms: int  # our clock; from then on the venue refuses the action
 
 
 class Epoch(msgspec.Struct, kw_only=True, frozen=True):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.errors import TransportError
 from fractaltrader.exchange.hyperliquid.signing import Signer, keccak256
 from fractaltrader.exchange.transport import Transport
 
@@ -59,7 +60,10 @@ def check_role(role: dict[str, Any], signer: Signer, account: str | None) -> str
 async def fund_from_faucet(transport: Transport, address: str) -> None:
     """Play money for an account of the local exchange."""
     body = msgspec.json.encode({"user": address, "usd": SIM_FUNDS_USD})
-    status, answer = await transport.post("/admin/faucet", body)
+    try:
+        status, answer = await transport.post("/admin/faucet", body)
+    except TransportError as error:
+        raise UserError(f"faucet: no answer ({error}); is the exchange still running?") from error
     if status != 200:
         raise UserError(
             f"faucet: the venue answered HTTP {status} {answer[:80]!r}; mode 'sim' needs the "

@@ -33,6 +33,7 @@ class Instrument:
     asset: int
     sz_decimals: int
     max_leverage: int
+    delisted: bool = False  # keeps its asset id; a position in it can still be closed
 
     @property
     def lot(self) -> Decimal:

@@ -130,13 +130,23 @@ class HyperliquidVenue:
         }
         return [translate.bar(c) for c in await self._info(request, list[wire.CandleData])]
 
-    async def place(self, orders: list[OrderRequest], *, bracket: bool) -> list[OrderOutcome]:
-        action = order_action(orders, "normalTpsl" if bracket else "na")
-        return outcomes(await self._act(action), len(orders))
+    async def place(
+        self, orders: list[OrderRequest], *, bracket: bool, expires_ms: int | None = None
+    ) -> list[OrderOutcome]:
+        return await self._order(orders, "normalTpsl" if bracket else "na", expires_ms)
 
     async def protect(self, orders: list[OrderRequest]) -> list[OrderOutcome]:
         """Attach stop and target to the open position (`positionTpsl`)."""
-        return outcomes(await self._act(order_action(orders, "positionTpsl")), len(orders))
+        return await self._order(orders, "positionTpsl", None)
+
+    async def _order(
+        self, orders: list[OrderRequest], grouping: str, expires_ms: int | None
+    ) -> list[OrderOutcome]:
+        statuses = await self._act(order_action(orders, grouping), expires_ms)
+        try:
+            return outcomes(statuses, len(orders))
+        except msgspec.DecodeError as error:
+            raise UnknownOutcomeError(f"order: {error}") from error
 
     async def cancel(self, coin: str, cloid: str) -> bool:
         cancels = [{"asset": self._instruments[coin].asset, "cloid": cloid}]
@@ -163,16 +173,22 @@ class HyperliquidVenue:
         except msgspec.DecodeError as error:
             raise TransientError(f"info {request['type']}: {error}") from error
 
-    async def _act(self, action: dict[str, Any]) -> list[wire.OrderStatusItem | str]:
+    async def _act(
+        self, action: dict[str, Any], expires_ms: int | None = None
+    ) -> list[wire.OrderStatusItem | str]:
         """Sign and send one action; the statuses of its answer, empty where it has none."""
         if self._signer is None:
             raise CriticalError(f"{action['type']}: this connection can only read")
         nonce = self._nonces.next()
+        signature = self._signer.sign_action(
+            action, nonce, mainnet=self._mainnet, expires_after=expires_ms
+        )
         envelope = {
             "action": action,
             "nonce": nonce,
-            "signature": self._signer.sign_action(action, nonce, mainnet=self._mainnet),
+            "signature": signature,
             "vaultAddress": None,
+            "expiresAfter": expires_ms,
         }
         try:
             status, body = await self._transport.post("/exchange", wire.encode(envelope))

@@ -103,6 +103,10 @@ def _parsed(frame: wire.Frame, timeframe: Timeframe) -> Iterator[StreamEvent]:
         for item in msgspec.json.decode(frame.data, type=list[wire.OrderUpdateItem]):
             record = translate.order_record(item.order, item.status, item.status_timestamp)
             yield OrderUpdate(record)
+    elif frame.channel == "error":
+        text = msgspec.json.decode(frame.data, type=str)
+        if not text.startswith("Already subscribed"):
+            raise TransportError(f"the venue refused: {text}", sent=True)
     elif frame.channel == "userFills":
         batch = msgspec.json.decode(frame.data, type=wire.UserFills)
         fills = chronological(map(translate.fill, batch.fills))

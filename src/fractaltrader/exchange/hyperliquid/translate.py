@@ -21,11 +21,12 @@ from fractaltrader.market import Bar, Instrument
 
 
 def instruments(meta: Meta) -> dict[str, Instrument]:
-    """Tradable perpetuals; a delisted one keeps its index but is left out."""
+    """Perpetuals by coin; the place in the universe is the asset id."""
     return {
-        entry.name: Instrument(entry.name, asset, entry.sz_decimals, entry.max_leverage)
+        entry.name: Instrument(
+            entry.name, asset, entry.sz_decimals, entry.max_leverage, entry.is_delisted
+        )
         for asset, entry in enumerate(meta.universe)
-        if not entry.is_delisted
     }
 
 
