@@ -58,6 +58,7 @@ class Desk:
         self.instruments: dict[str, Instrument] = {}
         self.view = View()
         self.since_ms = 0  # executions before this are not ours to account for
+        self._complete_ms = 0  # every execution up to this venue time is in the ledger
         self.blocked: dict[str, str] = {}  # by coin: why it is not entered
         self.decided: dict[str, int] = {}  # by coin: the newest bar that was acted on
 
@@ -75,6 +76,8 @@ class Desk:
             self.intents = dict(state.intents)
             self.decided = dict(state.decided)
             self.since_ms = state.ledger_since_ms
+            # A power loss can cost the ledger its last rows, never one in the middle.
+            self._complete_ms = min(state.fills_complete_ms, self.ledger.last_fill_ms())
             known = state
         # After a power loss the state may know intentions that the ledger lost.
         for epoch in known.epochs.values():
@@ -118,6 +121,7 @@ class Desk:
             state.decided = dict(self.decided)
             state.epochs = dict(self.book.epochs)
             state.streak = self.book.streak
+            state.fills_complete_ms = self._complete_ms
             state.heartbeat_ms = self.clock.now_ms()
             return state
 
@@ -156,10 +160,16 @@ class Desk:
         return trade
 
     async def catch_up(self) -> None:
-        """Record the executions the venue knows of and we do not."""
-        newest = self.ledger.last_fill_ms() or 0
-        for fill in await self.venue.fills(max(newest - LOOKBACK_MS, self.since_ms)):
+        """Record the executions the venue knows of and we do not.
+
+        Asked from the last time everything was recorded, not from the newest execution known: one
+        before it may have failed to be written.
+        """
+        fills = await self.venue.fills(max(self._complete_ms - LOOKBACK_MS, self.since_ms))
+        for fill in fills:
             self.record(fill)
+        if fills:
+            self._complete_ms = fills[-1].time_ms
 
     def incident(self, kind: str, detail: str) -> None:
         """Something an operator should be able to find later."""

@@ -141,10 +141,10 @@ class Ledger:
         )
         return chronological(map(_fill, rows))
 
-    def last_fill_ms(self) -> int | None:
-        """Time of the newest known execution."""
+    def last_fill_ms(self) -> int:
+        """Venue time of the newest execution; 0 without one."""
         newest: int | None = self._db.execute("SELECT max(time_ms) FROM fills").fetchone()[0]
-        return newest
+        return newest or 0
 
     def intents(self) -> list[Intent]:
         """All entries ever decided, oldest first."""

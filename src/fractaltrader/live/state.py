@@ -59,6 +59,7 @@ class BotState(msgspec.Struct, kw_only=True):
     streak: int = 0  # consecutive wins above zero, losses below
     opening_equity: Decimal | None = None
     ledger_since_ms: int = 0  # fills at or after this time are ours to account for
+    fills_complete_ms: int = 0  # every execution up to this venue time is in the ledger
     control: Control = msgspec.field(default_factory=Control)
     heartbeat_ms: int = 0
     pid: int = 0
