@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backtest, detection, signing
+from benchmarks import backtest, detection, peers, signing
 from benchmarks import candles as candle_files
 from benchmarks.timing import readable
 from fractaltrader.data.candle_files import load_candles
@@ -42,6 +42,7 @@ def main() -> None:
             *candle_files.rows(path, candles),
             *detection.rows(candles),
             *backtest.rows(candles),
+            *peers.rows(candles),
         ]
     table = Table("benchmark")
     table.add_column("median", justify="right")

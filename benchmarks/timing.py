@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from statistics import median
 from time import perf_counter
 
@@ -36,7 +37,9 @@ def seconds_each(
 
 
 def readable(seconds: float) -> str:
-    """A time with three figures in the unit that suits it."""
+    """A time with three figures in the unit that suits it; a dash for what was not measured."""
+    if isnan(seconds):
+        return "-"
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"

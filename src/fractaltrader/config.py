@@ -53,7 +53,9 @@ class TradeConfig(Parameters):
         return coins
 
     timeframe: str = Field(default="15m", description="candle interval decisions are made on")
-    strategy: str = Field(default="liquidity_sweep", description="name of a strategy")
+    strategy: str = Field(
+        default="liquidity_sweep", description="a strategy's name, or its .py file"
+    )
     slippage: float = Field(
         default=0.002,
         gt=0,

@@ -1,7 +1,7 @@
 """Detection worked by hand, a few bars at a time."""
 
 import pytest
-from markets import bars_of
+from markets import bars_of, mirrored
 
 from fractaltrader.errors import UserError
 from fractaltrader.market import Bar
@@ -21,14 +21,6 @@ def brief(bars: list[Bar], *kinds: EventKind, side: int, params: EngineParameter
         (e.kind.name, e.at, e.known, e.level)
         for e in events_of(bars, params)
         if e.side == side and (not kinds or e.kind in kinds)
-    ]
-
-
-def mirrored(bars: list[Bar]) -> list[Bar]:
-    """The market upside down around 100."""
-    return [
-        Bar(b.open_time, 200 - b.open, 200 - b.low, 200 - b.high, 200 - b.close, b.volume)
-        for b in bars
     ]
 
 

@@ -2,10 +2,10 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import candles_of, random_bars, random_engine
+from markets import M15, candles_of, random_bars, random_engine, random_swings
 
 from fractaltrader.market import Bar
-from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect
+from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect_events
 
 # A run's first example compiles, which takes long.
 SLOW_FIRST = settings(max_examples=60, deadline=None)
@@ -13,43 +13,50 @@ ENDS = (EventKind.SWEEP, EventKind.TAKEN, EventKind.EXPIRED, EventKind.POOL)
 
 
 def interpreted(bars: list[Bar], params: EngineParameters) -> list[Event]:
-    engine = SmcEngine(params)
+    engine = SmcEngine(params, M15)
     return [event for bar in bars for event in engine.on_bar(bar)]
 
 
+def comparable(events: list[Event]) -> list[tuple]:
+    """Events as tuples whose prices are compared bit for bit, NaN too."""
+    return [(*e[:8], *(price.hex() for price in e[8:11]), e.timeframe) for e in events]
+
+
 @SLOW_FIRST
-@given(random_bars(), random_engine)
+@given(random_bars(with_holes=True), random_engine())
 def test_prefix_law(bars: list[Bar], params: EngineParameters) -> None:
     """A market cut at any bar has exactly the events of the whole that were known by then."""
-    whole = detect(candles_of(bars), params).records()
+    whole = comparable(detect_events(candles_of(bars), params).records())
     for t in range(1, len(bars)):
-        assert detect(candles_of(bars[:t]), params).records() == [e for e in whole if e.known < t]
+        part = comparable(detect_events(candles_of(bars[:t]), params).records())
+        assert part == [e for e in whole if e[3] < t]
 
 
 @SLOW_FIRST
-@given(random_bars(), random_engine)
+@given(random_bars(with_holes=True), random_engine())
 def test_interpreted_equals_compiled(bars: list[Bar], params: EngineParameters) -> None:
     """The bot's interpreter and the lab's machine code find the same events bit for bit."""
-    assert interpreted(bars, params) == detect(candles_of(bars), params).records()
+    found = detect_events(candles_of(bars), params).records()
+    assert comparable(interpreted(bars, params)) == comparable(found)
 
 
 @settings(max_examples=40, deadline=None)
-@given(random_bars(), random_engine, st.data())
+@given(random_bars(with_holes=True), random_engine(), st.data())
 def test_snapshot_and_restore_change_nothing(
     bars: list[Bar], params: EngineParameters, data: st.DataObject
 ) -> None:
     """An engine restored from a snapshot taken at any bar continues as if never stopped."""
     cut = data.draw(st.integers(0, len(bars)))
-    first = SmcEngine(params)
+    first = SmcEngine(params, M15)
     before = [event for bar in bars[:cut] for event in first.on_bar(bar)]
-    second = SmcEngine(params)
+    second = SmcEngine(params, M15)
     second.restore(first.snapshot())
     after = [event for bar in bars[cut:] for event in second.on_bar(bar)]
-    assert before + after == interpreted(bars, params)
+    assert comparable(before + after) == comparable(interpreted(bars, params))
 
 
 @settings(max_examples=80, deadline=None)
-@given(random_bars(), random_engine)
+@given(random_bars(), random_swings)
 def test_swings_are_those_of_the_definition(bars: list[Bar], params: EngineParameters) -> None:
     """Swings found bar by bar are those that the definition picks from the whole market."""
     expected = set()
@@ -65,15 +72,15 @@ def test_swings_are_those_of_the_definition(bars: list[Bar], params: EngineParam
 
 
 @settings(max_examples=80, deadline=None)
-@given(random_bars(), random_engine)
+@given(random_bars(), random_swings)
 def test_every_level_ends_at_most_once_and_only_for_its_reason(
     bars: list[Bar], params: EngineParameters
 ) -> None:
     """Sweeps and takes obey their definition, and no level that price passed is left untouched."""
     events = interpreted(bars, params)
-    assert [e.id for e in events] == list(range(len(events)))
-    assert all(e.at <= e.known for e in events)
     ended = [e.ref for e in events if e.kind in ENDS]
+    levels = {e.id for e in events if e.kind in (EventKind.SWING, EventKind.POOL)}
+    ended = [ref for ref in ended if ref in levels]  # zones expire too
     assert len(ended) == len(set(ended))
     pooled = {(e.side, e.at) for e in events if e.kind is EventKind.POOL}
     for event in events:

@@ -42,7 +42,7 @@ from fractaltrader.risk.sizing import CAPS, REFUSALS, RiskParameters, venue_of
 from fractaltrader.smc.engine import columns
 from fractaltrader.smc.events import FloatArray, IntArray
 from fractaltrader.smc.kernel import compiled
-from fractaltrader.strategies import Strategy
+from fractaltrader.strategies import Signal, Strategy
 from fractaltrader.strategies.base import SignalColumns
 
 
@@ -119,6 +119,11 @@ class BacktestResult:
             pnl=self.trades.pnl,
             fees=float(self.trades.fees.sum()),
         )
+
+    @property
+    def said(self) -> tuple[Signal, ...]:
+        """The signals in words and names, in the order of `signals`."""
+        return self.strategy.described(self.candles, self.signals)
 
     @property
     def fate_counts(self) -> Counter[str]:

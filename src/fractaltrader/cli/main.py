@@ -6,7 +6,20 @@ import sys
 import typer
 
 from fractaltrader import __version__
-from fractaltrader.cli import audit, backtest, data, demo, exchange, report, run, status, stop
+from fractaltrader.cli import (
+    audit,
+    backtest,
+    certify,
+    chart,
+    data,
+    demo,
+    exchange,
+    report,
+    run,
+    status,
+    stop,
+    strategy,
+)
 from fractaltrader.errors import UserError
 
 EXIT_USER_ERROR = 2
@@ -27,10 +40,13 @@ for command in (
     report.report,
     audit.audit,
     backtest.backtest,
+    certify.certify,
+    chart.chart,
     exchange.exchange,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(strategy.app, name="strategy")
 
 
 @app.command()

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fractaltrader.errors import UserError
+from fractaltrader.errors import UserError, did_you_mean
 from fractaltrader.market.timeframe import TIMEFRAMES, Timeframe
 
 FloatColumn = NDArray[np.float64]
@@ -59,6 +59,36 @@ class Candles:
             timeframe,
             np.array(columns[0], dtype=np.int64),
             *(np.array(column, dtype=np.float64) for column in columns[1:]),
+        ).validated()
+
+    @classmethod
+    def from_frame(
+        cls, frame: Any, coin: str = "?", timeframe: Timeframe | str | None = None
+    ) -> Self:
+        """The candles of a polars or pandas frame, validated; absent rows (holes) are legal.
+
+        Columns are `open_time` (UTC epoch milliseconds of the open, or datetimes), `open`, `high`,
+        `low`, `close` and `volume` (base units); more are ignored. A pandas frame may have its
+        times as a DatetimeIndex instead. Naive datetimes are UTC. The timeframe is the one that the
+        times show. Raises UserError naming the column, or the row and its rule.
+        """
+        found = [str(name) for name in frame.columns]
+        values = {name: frame[name] for name in COLUMNS if name in found}
+        index = getattr(frame, "index", None)
+        if "open_time" not in values and getattr(index, "inferred_type", "") == "datetime64":
+            values["open_time"] = index
+        for name in COLUMNS:
+            if name not in values:
+                hint = did_you_mean(name, found) or f"; the frame has {', '.join(found) or 'none'}"
+                raise UserError(f"candles {coin}: column {name!r} is missing{hint}")
+        times = _milliseconds(values["open_time"], coin)
+        if isinstance(timeframe, str):
+            timeframe = Timeframe.parse(timeframe)
+        return cls(
+            coin,
+            timeframe or infer_timeframe(times),
+            times,
+            *(_floats(np.asarray(values[name]), name, coin) for name in COLUMNS[1:]),
         ).validated()
 
     def __len__(self) -> int:
@@ -146,6 +176,30 @@ class Candles:
             self.close[ends],
             np.add.reduceat(self.volume, starts),
         )
+
+
+def _milliseconds(column: Any, coin: str) -> TimeColumn:
+    """Open times as epoch milliseconds; naive datetimes are UTC."""
+    values = np.asarray(column)
+    if "datetime64" in str(column.dtype):
+        values = np.asarray(column, "datetime64[ns]")  # pandas keeps zoned times as objects
+    if values.dtype.kind == "M":
+        if np.isnat(values).any():
+            raise UserError(f"candles {coin}: open_time has a row without a time; drop it")
+        return values.astype("datetime64[ms]").astype(np.int64)
+    if values.dtype.kind not in "iu":
+        raise UserError(
+            f"candles {coin}: open_time is {values.dtype}; give whole epoch milliseconds or "
+            "datetimes"
+        )
+    return values.astype(np.int64)
+
+
+def _floats(values: NDArray[Any], name: str, coin: str) -> FloatColumn:
+    """A column as float64, always a copy: views of a frame are read-only."""
+    if values.dtype.kind not in "iuf":
+        raise UserError(f"candles {coin}: {name} is {values.dtype}; give numbers")
+    return np.array(values, np.float64)
 
 
 def infer_timeframe(open_time: TimeColumn) -> Timeframe:

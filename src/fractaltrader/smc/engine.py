@@ -1,146 +1,232 @@
-"""All detectors in their fixed order: confirm swings, test breaks, create pools, test sweeps.
+"""Detection over a stream of base bars: calendar, base timeframe and higher timeframes.
 
-The order decides ties within one bar. State is a few small arrays of declared capacity; the same
-`step` runs interpreted (`SmcEngine`, the bot) and compiled (`detect`, the lab).
+The same `step` runs interpreted (`SmcEngine`, the bot) and compiled (`detect_events`, the lab).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fractaltrader.market import Bar, Candles
+from fractaltrader.market import Bar, Candles, Timeframe
+from fractaltrader.market.timeframe import DAY_MS
+from fractaltrader.smc.clauses import MOST_TIMEFRAMES, EngineConfig, EngineParameters
+from fractaltrader.smc.core import BARS, BIAS, Core, core_step, new_core
 from fractaltrader.smc.events import (
-    SWING,
+    HOLE,
+    NEXT_ID,
+    TAG,
     Event,
     EventBuffer,
     EventColumns,
     FloatArray,
     IntArray,
-    bar_capacity,
     emit,
-    filled,
+    flush,
     new_buffer,
+    new_columns,
+    records,
 )
-from fractaltrader.smc.kernel import compiled, kernel
-from fractaltrader.smc.liquidity import Levels, add_swing, check_sweeps, new_levels
-from fractaltrader.smc.parameters import EngineConfig, EngineParameters
-from fractaltrader.smc.state import pack, unpack_into
-from fractaltrader.smc.structure import Structure, check_break, new_structure, set_level
-from fractaltrader.smc.swings import is_swing
-from fractaltrader.smc.window import HIGH_, LOW_, MASK, TRUE_RANGE, mean, new_window, push
+from fractaltrader.smc.kernel import compiled, inlined, kernel
+from fractaltrader.smc.periods import DAY, END, Periods, new_periods, take_in, turn_day
+from fractaltrader.smc.session_steps import SessionState, new_session_state, step_session
+from fractaltrader.smc.sessions import MOST_SESSIONS
+from fractaltrader.smc.state import as_record, pack, unpack_into
 
-BARS, NEXT_ID, BIAS = range(3)
+__all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "detect_events", "new_state", "step"]
+
+# `clock`: open time of the last bar and the shortest step so far (the bar's length unless given).
+# Running sums are taken afresh at the first bar after AFRESH, which depends on time alone.
+LAST_TIME, BAR_MS, AFRESH = range(3)
+AFRESH_BARS = 64
+# `htf_span`: end of the higher bar that is being built, whether it holds bars, and
+# whether bars were missing before it. `htf_bar`: its prices and volume.
+H_END, H_HOLDS, H_HOLE = range(3)
+H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
+FLUSH_ROWS = 128
+BATCH_ROWS = 4096  # room for FLUSH_ROWS and one bar of any clauses
+_WEEK_MS = 7 * DAY_MS
+_MONDAY_MS = 4 * DAY_MS
 
 
 class EngineState(NamedTuple):
     """Everything detection remembers."""
 
-    counters: IntArray  # [3]: BARS seen, NEXT_ID, BIAS (+1, -1, 0 before the first break)
-    atr: FloatArray  # [1]: at the newest bar; NaN before there are enough bars
-    window: FloatArray
-    structure: Structure
-    lows: Levels
-    highs: Levels
+    cores: tuple[Core, ...]  # the base timeframe, then the higher ones
+    ids: IntArray  # [1]: the next event's id
+    clock: IntArray  # [3]
+    close: FloatArray  # [1]: of the last bar
+    periods: Periods
+    sessions: SessionState
+    htf_span: IntArray  # [3, 3]
+    htf_bar: FloatArray  # [3, 5]
 
 
 def new_state(config: EngineConfig) -> EngineState:
     """The state before the first bar."""
     return EngineState(
+        tuple(new_core(config, k) for k in range(1 + MOST_TIMEFRAMES)),
+        np.zeros(1, np.int64),
         np.zeros(3, np.int64),
-        np.full(1, np.nan),
-        new_window(),
-        new_structure(),
-        new_levels(config.max_levels),
-        new_levels(config.max_levels),
+        np.zeros(1),
+        new_periods(),
+        new_session_state(),
+        np.zeros((MOST_TIMEFRAMES, 3), np.int64),
+        np.zeros((MOST_TIMEFRAMES, 5)),
     )
 
 
-@kernel
-def _confirm(
-    config: EngineConfig, state: EngineState, events: EventBuffer, t: int, column: int, side: int
-) -> int:
-    """Emit the swing of `side` that bar `t` confirms; its event id, or -1."""
-    window = state.window
-    if not is_swing(window, t, column, side, config.left, config.right, config.ties_count):
-        return -1
-    pivot = t - config.right
-    level = window[pivot & MASK, column]
-    swing: int = state.counters[NEXT_ID]
-    emit(events, swing, SWING, side, pivot, t, pivot, -1, 1, level, level)
-    state.counters[NEXT_ID] = swing + 1
-    set_level(state.structure, side, level, swing, pivot)
-    return swing
+def bar_capacity(config: EngineConfig) -> int:
+    """The most events one bar can bring: every level and zone ends, and one of each else."""
+    timeframes = 1 + config.htf_count
+    # A gap that is filled and inverted by one bar says four things.
+    a_timeframe = 2 * config.max_levels + 8 * config.max_zones + 96
+    return timeframes * a_timeframe + 8 * MOST_SESSIONS + 32
+
+
+def event_room(config: EngineConfig) -> EventBuffer:
+    """A buffer for the events of one bar."""
+    return new_buffer(bar_capacity(config))
 
 
 @kernel
-def _break(state: EngineState, events: EventBuffer, t: int, close: float, side: int) -> None:
-    counters = state.counters
-    before = events.size[0]
-    counters[BIAS] = check_break(
-        state.structure, events, counters[NEXT_ID], counters[BIAS], side, t, close
-    )
-    counters[NEXT_ID] += events.size[0] - before
+def take_in_higher(
+    config: EngineConfig, state: EngineState, place: int, time: int, open_: float, high: float,
+    low: float, close: float, volume: float,
+) -> None:  # fmt: skip
+    """Take a base bar into the higher bar of one timeframe; the first is seen whole or left out."""
+    span = state.htf_span
+    bar = state.htf_bar
+    if time >= span[place, H_END]:
+        length = config.htf_ms[place]
+        anchor = _MONDAY_MS if length == _WEEK_MS else 0
+        start = (time - anchor) // length * length + anchor
+        first = span[place, H_END] == 0
+        span[place, H_HOLE] = 0 if first or start == span[place, H_END] else 1
+        span[place, H_END] = start + length
+        if first and time > start:
+            return
+        span[place, H_HOLDS] = 1
+        bar[place, H_OPEN] = open_
+        bar[place, H_HIGH] = high
+        bar[place, H_LOW] = low
+        bar[place, H_VOLUME] = 0.0
+    if span[place, H_HOLDS] == 1:
+        bar[place, H_HIGH] = max(bar[place, H_HIGH], high)
+        bar[place, H_LOW] = min(bar[place, H_LOW], low)
+        bar[place, H_CLOSE] = close
+        bar[place, H_VOLUME] += volume
 
 
 @kernel
+def next_closed(
+    config: EngineConfig, state: EngineState, cursor: int, time: int, open_: float, high: float,
+    low: float, close: float, volume: float,
+) -> int:  # fmt: skip
+    """Feed a base bar to the higher timeframes until one of their bars closes.
+
+    Every timeframe has two steps: its bar closes late where the base bar that should have closed it
+    is missing; then the base bar is taken in, which may close it. Returns the number of steps done,
+    the last of which closed a bar, or 0 when none closes any more.
+    """
+    span = state.htf_span
+    while cursor < 2 * config.htf_count:
+        place = cursor >> 1
+        cursor += 1
+        end = time
+        if cursor & 1 == 0:
+            take_in_higher(config, state, place, time, open_, high, low, close, volume)
+            end += state.clock[BAR_MS] if state.clock[BAR_MS] > 0 else -1
+        if span[place, H_HOLDS] == 1 and end >= span[place, H_END]:
+            span[place, H_HOLDS] = 0
+            return cursor
+    return 0
+
+
+@kernel
+def missing_bars(
+    state: EngineState, events: EventBuffer, now: int, bar_ms: int, away: int, open_: float
+) -> None:
+    """Emit that bars are missing before this one."""
+    close = state.close[0]
+    emit(
+        events, HOLE, 0, now, now, now, -1, away // bar_ms - 1, close,
+        min(close, open_), max(close, open_),
+    )  # fmt: skip
+
+
+@inlined
+def calendar_step(
+    config: EngineConfig, state: EngineState, events: EventBuffer, now: int, time: int,
+    open_: float, high: float, low: float, close: float,
+) -> bool:  # fmt: skip
+    """Holes, periods and sessions of one bar; whether bars are missing before it."""
+    clock = state.clock
+    hole = False
+    bar_ms = config.bar_ms
+    if now > 0:
+        away = time - clock[LAST_TIME]
+        if bar_ms == 0:
+            bar_ms = away if clock[BAR_MS] == 0 else min(away, clock[BAR_MS])
+        if away > bar_ms:
+            hole = True
+            missing_bars(state, events, now, bar_ms, away, open_)
+    clock[LAST_TIME] = time
+    clock[BAR_MS] = bar_ms
+    state.close[0] = close
+    if time >= state.periods.span[DAY, END]:
+        turn_day(config, state.periods, state.cores[0].liquidity, events, now, time, bar_ms)
+    take_in(state.periods, DAY, low, high, 1)
+    for place in range(config.session_count):
+        step_session(
+            config, state.sessions, events, place, now, time, bar_ms, open_, high, low
+        )  # fmt: skip
+    return hole
+
+
+@inlined
 def step(
     config: EngineConfig,
     state: EngineState,
     events: EventBuffer,
+    time: int,
     open_: float,
     high: float,
     low: float,
     close: float,
     volume: float,
 ) -> None:
-    """Take in one closed bar and append the events that its close makes known."""
-    counters = state.counters
-    t = counters[BARS]
-    push(state.window, t, open_, high, low, close, volume)
-    atr = mean(state.window, t, config.atr_bars, TRUE_RANGE)
-    state.atr[0] = atr
-
-    swing_high = _confirm(config, state, events, t, HIGH_, 1)
-    swing_low = _confirm(config, state, events, t, LOW_, -1)
-
-    _break(state, events, t, close, 1)
-    _break(state, events, t, close, -1)
-
-    pivot = t - config.right
-    tolerance = config.equal_atr * atr
-    if swing_high >= 0:
-        level = state.window[pivot & MASK, HIGH_]
-        counters[NEXT_ID] += add_swing(
-            state.highs, events, counters[NEXT_ID], 1, t, pivot, swing_high, level, tolerance
-        )
-    if swing_low >= 0:
-        level = state.window[pivot & MASK, LOW_]
-        counters[NEXT_ID] += add_swing(
-            state.lows, events, counters[NEXT_ID], -1, t, pivot, swing_low, level, tolerance
-        )
-
-    counters[NEXT_ID] += check_sweeps(
-        state.highs, events, counters[NEXT_ID], 1, t, high, close, config.reclaim_bars
-    )
-    counters[NEXT_ID] += check_sweeps(
-        state.lows, events, counters[NEXT_ID], -1, t, low, close, config.reclaim_bars
-    )
-    counters[BARS] = t + 1
-
-
-@kernel
-def grown(events: EventBuffer) -> EventBuffer:
-    """The same events in a buffer of twice the room."""
-    size = len(events.whole)
-    whole = np.zeros((2 * size, events.whole.shape[1]), np.int64)
-    price = np.zeros((2 * size, events.price.shape[1]))
-    # Loops, because numba's slice assignment takes seconds to compile.
-    for row in range(size):
-        for column in range(whole.shape[1]):
-            whole[row, column] = events.whole[row, column]
-        for column in range(price.shape[1]):
-            price[row, column] = events.price[row, column]
-    return EventBuffer(whole, price, events.size)
+    """Take in one closed bar, opened at epoch ms `time`, and append what its close makes known."""
+    now = state.cores[0].counters[BARS]
+    events.size[NEXT_ID] = state.ids[0]
+    events.size[TAG] = 0
+    hole = calendar_step(config, state, events, now, time, open_, high, low, close)
+    # One loop over the timeframes, base first, so that machine code holds the detectors once.
+    core_open, core_high, core_low, core_close, core_volume = open_, high, low, close, volume
+    place = 0
+    cursor = 0
+    afresh = time >= state.clock[AFRESH]
+    if afresh:
+        span = AFRESH_BARS * max(state.clock[BAR_MS], 1)
+        state.clock[AFRESH] = (time // span + 1) * span
+    while place >= 0:
+        core_step(
+            config, state.cores[place], events, now, hole, afresh, core_open, core_high, core_low,
+            core_close, core_volume,
+        )  # fmt: skip
+        place = -1
+        if cursor < 2 * config.htf_count:
+            cursor = next_closed(config, state, cursor, time, open_, high, low, close, volume)
+            if cursor > 0:
+                place = (cursor + 1) // 2
+                afresh = True
+                bar = state.htf_bar
+                core_open = bar[place - 1, H_OPEN]
+                core_high = bar[place - 1, H_HIGH]
+                core_low = bar[place - 1, H_LOW]
+                core_close = bar[place - 1, H_CLOSE]
+                core_volume = bar[place - 1, H_VOLUME]
+                hole = state.htf_span[place - 1, H_HOLE] == 1
+    state.ids[0] = events.size[NEXT_ID]
 
 
 @kernel
@@ -148,59 +234,92 @@ def run(
     config: EngineConfig,
     state: EngineState,
     events: EventBuffer,
+    columns: EventColumns,
+    progress: IntArray,
+    time: IntArray,
     open_: FloatArray,
     high: FloatArray,
     low: FloatArray,
     close: FloatArray,
     volume: FloatArray,
-) -> EventBuffer:
-    """`step` over every bar; the buffer, grown as needed, with all events."""
-    most = bar_capacity(config.max_levels)
-    for i in range(len(close)):
-        if events.size[0] + most > len(events.whole):
-            events = grown(events)
-        step(config, state, events, open_[i], high[i], low[i], close[i], volume[i])
-    return events
+) -> bool:
+    """`step` over the bars from `progress[0]` on; False when `columns` are full.
+
+    `progress` is the next bar and the number of events moved to `columns`.
+    """
+    done = progress[1]
+    bar = progress[0]
+    complete = False
+    # The buffer is small, to stay in the processor's nearest cache, and is emptied when half full.
+    while done + events.size[0] <= len(columns.kind):
+        if events.size[0] > 0:
+            done = flush(events, columns, done)
+        if bar == len(close):
+            complete = True
+            break
+        while bar < len(close) and events.size[0] < FLUSH_ROWS:
+            i = np.uint64(bar)
+            step(config, state, events, time[i], open_[i], high[i], low[i], close[i], volume[i])
+            bar += 1
+    progress[0] = bar
+    progress[1] = done
+    return complete
 
 
 class SmcEngine:
-    """Detection bar by bar, interpreted: what the bot runs."""
+    """Detection bar by bar, interpreted: what the bot runs.
 
-    def __init__(self, params: EngineParameters | None = None) -> None:
+    `timeframe` is the bars' length; without it, it is inferred as the shortest step so far.
+    `state` holds the running readings, for those who look and do not touch.
+    """
+
+    def __init__(
+        self, params: EngineParameters | None = None, timeframe: Timeframe | None = None
+    ) -> None:
         self.params = params or EngineParameters()
-        self._config = self.params.engine_config()
-        self._state = new_state(self._config)
-        self._events = new_buffer(bar_capacity(self._config.max_levels))
+        self._bar_ms = timeframe.ms if timeframe else 0
+        self._config = self.params.engine_config(self._bar_ms)
+        self.state = new_state(self._config)
+        self._events = event_room(self._config)
 
     def on_bar(self, bar: Bar) -> list[Event]:
-        """The events that the close of `bar` makes known; bars come oldest first, none twice."""
+        """The events that the close of `bar` makes known.
+
+        Raises ValueError for a bar that is not later than the last one.
+        """
+        if self.state.cores[0].counters[BARS] > 0 and bar.open_time <= self.state.clock[LAST_TIME]:
+            raise ValueError(
+                f"bar {bar.open_time} does not follow bar {self.state.clock[LAST_TIME]}"
+            )
         self._events.size[0] = 0
-        step(self._config, self._state, self._events, *bar[1:])
-        return filled(self._events).records() if self._events.size[0] else []
+        step(self._config, self.state, self._events, *bar)
+        return records(self._events) if self._events.size[0] else []
 
     def snapshot(self) -> bytes:
         """Everything the engine remembers."""
-        return pack(self._state, self._owner)
+        return pack(self.state, self._owner)
 
     def restore(self, snapshot: bytes) -> None:
         """Continue where a snapshot of the same parameters left off; else UserError."""
-        unpack_into(self._state, self._owner, snapshot)
+        unpack_into(self.state, self._owner, snapshot)
 
     @property
     def _owner(self) -> str:
-        return f"smc engine {self.params.model_dump_json()}"
+        return f"smc engine {self._bar_ms} {self.params.model_dump_json()}"
 
 
-def detect(candles: Candles, params: EngineParameters | None = None) -> EventColumns:
+def detect_events(candles: Candles, params: EngineParameters | None = None) -> EventColumns:
     """Every event of `candles`, compiled (the `lab` extra): equal to `SmcEngine` bit for bit."""
-    config = (params or EngineParameters()).engine_config()
-    events = compiled(run)(
-        config,
-        new_state(config),
-        new_buffer(max(1024, bar_capacity(config.max_levels))),
-        *columns(candles),
-    )
-    return filled(events)
+    config = (params or EngineParameters()).engine_config(candles.timeframe.ms)
+    machine = as_record(config), as_record(new_state(config)), as_record(new_buffer(BATCH_ROWS))
+    inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
+    events = new_columns(2 * len(candles) + BATCH_ROWS)
+    progress = np.zeros(2, np.int64)
+    while not compiled(run)(*machine, events, progress, *inputs):
+        more = new_columns(len(events.kind))
+        pairs: Any = zip(events, more, strict=True)
+        events = EventColumns._make(np.concatenate(pair) for pair in pairs)
+    return events.rows(slice(0, int(progress[1])))
 
 
 def columns(candles: Candles) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:

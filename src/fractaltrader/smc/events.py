@@ -1,10 +1,9 @@
 """Events: facts with the bar they describe and the bar at which they became known.
 
-Events are only ever appended. A later fact about an earlier one (a level swept) is a new event
-that points back with `ref`.
+Events are only ever appended. A later fact about an earlier one (a level swept, a zone filled) is a
+new event that points back with `ref`. docs/smc.md has the vocabulary as a table.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -15,35 +14,82 @@ from fractaltrader.smc.kernel import kernel
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+SmallIntArray = NDArray[np.int32]
 
 
 class EventKind(IntEnum):
     """What an event states."""
 
-    SWING = 1  # a fractal high or low is confirmed
-    BOS = 2  # break of structure: a close beyond the last swing, with the bias
-    CHOCH = 3  # change of character: the same, against the bias
+    SWING = 1  # a swing high or low is confirmed
+    BOS = 2  # break of structure: a break with the bias, or the first of all
+    CHOCH = 3  # change of character: a break against the bias
     POOL = 4  # equal highs or lows: a swing joined an earlier level
     SWEEP = 5  # a level was penetrated and closed back inside in time
     TAKEN = 6  # a level was penetrated and not reclaimed in time
-    EXPIRED = 7  # the oldest level was forgotten to stay within memory
+    EXPIRED = 7  # a level or zone was forgotten: too old, or the oldest of too many
+    HH = 8  # a swing high above the one before
+    LH = 9  # a swing high not above the one before
+    HL = 10  # a swing low not below the one before
+    LL = 11  # a swing low below the one before
+    SUPERSEDED = 12  # a second swing of the same side in a row lies further out than the first
+    STRONG = 13  # the leg that began at this swing broke structure
+    WEAK = 14  # a swing that was broken before it became strong
+    MSS = 15  # market structure shift: a CHoCH whose breaking leg holds a displacement
+    DISPLACEMENT = 16  # a body that is large against the ATR of the bar before
+    FVG = 17  # fair value gap: bars t-2 and t do not overlap
+    FVG_TOUCHED = 18  # price came back to the gap's near edge
+    FVG_HALF = 19  # ... to its middle
+    FVG_FILLED = 20  # ... to its far edge
+    FVG_INVERSE = 21  # a close beyond the far edge: the gap now works the other way
+    FVG_MERGED = 22  # a gap that overlaps or adjoins the open one before it
+    OB = 23  # order block: the candle a break of structure or displacement came from
+    OB_TOUCHED = 24  # price came back to the block's near edge
+    OB_MITIGATED = 25  # ... to where the clause `mitigation` says
+    OB_INVALIDATED = 26  # price went beyond the far edge
+    BREAKER = 27  # an invalidated block after the opposite break; its leg raided the extreme before
+    MITIGATION = 28  # the same where the failing leg did not reach the extreme before
+    BLOCK_TOUCHED = 29  # price came back to a breaker or mitigation block
+    BLOCK_INVALIDATED = 30  # a close beyond its far edge
+    PREV_DAY = 31  # high (side 1) and low (-1) of the UTC day that ended
+    PREV_WEEK = 32  # ... of the week, from Monday 00:00 UTC
+    PREV_MONTH = 33  # ... of the calendar month, UTC
+    SESSION_OPEN = 34  # the first bar of a session
+    SESSION = 35  # final high (side 1) and low (-1) of a session
+    OPENING_RANGE = 36  # high and low of a session's first minutes
+    RANGE = 37  # a new dealing range, from the last confirmed pair of swings
+    PREMIUM = 38  # the close moved into the upper half of the dealing range
+    DISCOUNT = 39  # ... into the lower half
+    OTE = 40  # the close entered the optimal trade entry, 0.618-0.79 back from the leg's end
+    RETRACED = 41  # the deepest retracement of the leg passed the next mark
+    HOLE = 42  # bars are missing before this one
+    CANDIDATE = 43  # tentative: the outermost price since the last opposite swing; never a signal
 
 
 # Plain numbers for the kernels.
-SWING, BOS, CHOCH, POOL, SWEEP, TAKEN, EXPIRED = (int(kind) for kind in EventKind)
+(
+    SWING, BOS, CHOCH, POOL, SWEEP, TAKEN, EXPIRED, HH, LH, HL, LL, SUPERSEDED, STRONG, WEAK, MSS,
+    DISPLACEMENT, FVG, FVG_TOUCHED, FVG_HALF, FVG_FILLED, FVG_INVERSE, FVG_MERGED, OB, OB_TOUCHED,
+    OB_MITIGATED, OB_INVALIDATED, BREAKER, MITIGATION, BLOCK_TOUCHED, BLOCK_INVALIDATED, PREV_DAY,
+    PREV_WEEK, PREV_MONTH, SESSION_OPEN, SESSION, OPENING_RANGE, RANGE, PREMIUM, DISCOUNT, OTE,
+    RETRACED, HOLE, CANDIDATE,
+) = (int(kind) for kind in EventKind)  # fmt: skip
+
+# A kind is stored with the timeframe it was seen on, so that plain kinds are those of the base.
+TIMEFRAME_SHIFT = 8
+KIND_MASK = (1 << TIMEFRAME_SHIFT) - 1
 
 KIND, SIDE, AT, KNOWN, ORIGIN, REF, MEMBERS, ID = range(8)
 LEVEL, LOW, HIGH = range(3)
 
 
 class Event(NamedTuple):
-    """One fact. Bars are counted from 0 at the first bar the engine was given.
+    """One fact. Bars are base bars, counted from 0 at the first one the engine was given.
 
-    `side` is +1 for highs and upward breaks, -1 for lows and downward breaks. `at` is the bar the
-    event describes (the swing's extreme, the penetration), `known` the first bar at whose close it
-    can be stated, `origin` the bar of the swing that made the level. `low`…`high` is the price
-    range the event covers. `ref` is the id of the event that made the level, -1 for none;
-    `members` the number of swings in the level.
+    `side` is +1 for highs, upward breaks and bullish zones, -1 for the opposite. `at` is the bar
+    the event describes, `known` the first bar at whose close it can be stated, `origin` the bar its
+    level or zone comes from. `ref` is the id of the event it rests on, -1 for none; `members`
+    counts what the event is made of. `level` is the price that matters, `low`…`high` the range the
+    event covers. `timeframe` is 0 for the base bars, else the place in the clause `htf`, from 1.
     """
 
     kind: EventKind
@@ -57,33 +103,30 @@ class Event(NamedTuple):
     level: float
     low: float
     high: float
+    timeframe: int = 0
 
 
 class EventBuffer(NamedTuple):
-    """Columns that the kernels append to; `size[0]` rows are filled."""
+    """Rows that the kernels append to; `size[0]` of them are filled."""
 
-    whole: IntArray  # [capacity, 8]: KIND … ID
+    whole: SmallIntArray  # [capacity, 8]: KIND … ID
     price: FloatArray  # [capacity, 3]: LEVEL, LOW, HIGH
-    size: IntArray  # [1]
+    size: IntArray  # [3]: rows filled; the next id; what to add to a kind: the timeframe's
+
+
+NEXT_ID, TAG = 1, 2
 
 
 def new_buffer(capacity: int) -> EventBuffer:
     """An empty buffer."""
     return EventBuffer(
-        np.zeros((capacity, 8), np.int64), np.zeros((capacity, 3)), np.zeros(1, np.int64)
+        np.zeros((capacity, 8), np.int32), np.zeros((capacity, 3)), np.zeros(3, np.int64)
     )
-
-
-@kernel
-def bar_capacity(max_levels: int) -> int:
-    """The most events one bar can bring: every level of both sides ends, and one of each else."""
-    return 2 * max_levels + 8
 
 
 @kernel
 def emit(
     events: EventBuffer,
-    identity: int,
     kind: int,
     side: int,
     at: int,
@@ -92,12 +135,14 @@ def emit(
     ref: int,
     members: int,
     level: float,
-    other: float,
-) -> None:
-    """Append one event whose price range spans `level` and `other`."""
+    low: float,
+    high: float,
+) -> int:
+    """Append one event and return its id."""
     row = events.size[0]
+    identity: int = events.size[NEXT_ID]
     whole = events.whole
-    whole[row, KIND] = kind
+    whole[row, KIND] = kind + events.size[TAG]
     whole[row, SIDE] = side
     whole[row, AT] = at
     whole[row, KNOWN] = known
@@ -107,35 +152,88 @@ def emit(
     whole[row, ID] = identity
     price = events.price
     price[row, LEVEL] = level
-    price[row, LOW] = min(level, other)
-    price[row, HIGH] = max(level, other)
+    price[row, LOW] = low
+    price[row, HIGH] = high
     events.size[0] = row + 1
+    events.size[NEXT_ID] = identity + 1
+    return identity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventColumns:
-    """The events of a batch run, oldest first: whole numbers [n, 8] and prices [n, 3]."""
+def records(events: EventBuffer) -> list[Event]:
+    """The rows of the buffer, one Event each."""
+    count = int(events.size[0])
+    return [
+        Event._make(
+            (EventKind(whole[0] & KIND_MASK), *whole[1:], *price, whole[0] >> TIMEFRAME_SHIFT)
+        )
+        for whole, price in zip(
+            events.whole[:count].tolist(), events.price[:count].tolist(), strict=True
+        )
+    ]
 
-    whole: IntArray
-    price: FloatArray
 
-    def __len__(self) -> int:
-        return len(self.whole)
+class EventColumns(NamedTuple):
+    """The events of a batch run in columns, oldest first; an event's id is its row."""
+
+    kind: NDArray[np.uint8]
+    timeframe: NDArray[np.uint8]
+    side: NDArray[np.int8]
+    at: SmallIntArray
+    known: SmallIntArray
+    origin: SmallIntArray
+    ref: SmallIntArray
+    members: SmallIntArray
+    level: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def rows(self, rows: "NDArray[np.bool_] | slice") -> "EventColumns":
+        """Only the chosen rows; their ids are then no longer their places."""
+        return EventColumns._make(column[rows] for column in self)
 
     def of_kind(self, kind: EventKind) -> "EventColumns":
-        """Only the events of one kind."""
-        chosen = self.whole[:, KIND] == kind
-        return EventColumns(self.whole[chosen], self.price[chosen])
+        """Only the events of one kind on the base timeframe."""
+        return self.rows((self.kind == kind) & (self.timeframe == 0))
 
     def records(self) -> list[Event]:
-        """One Event a row."""
+        """One Event a row of a whole run."""
+        columns = (column.tolist() for column in self)
         return [
-            Event(EventKind(whole[0]), *whole[1:], *price)
-            for whole, price in zip(self.whole.tolist(), self.price.tolist(), strict=True)
+            Event._make(
+                (EventKind(kind), side, at, known, origin, ref, members, row, *prices, timeframe)
+            )
+            for row, (kind, timeframe, side, at, known, origin, ref, members, *prices) in enumerate(
+                zip(*columns, strict=True)
+            )
         ]
 
 
-def filled(events: EventBuffer) -> EventColumns:
-    """A copy of what the buffer holds."""
-    count = int(events.size[0])
-    return EventColumns(events.whole[:count].copy(), events.price[:count].copy())
+def new_columns(capacity: int) -> EventColumns:
+    """Room for events; memory that is never written costs nothing."""
+    small = [np.empty(capacity, kind) for kind in (np.uint8, np.uint8, np.int8)]
+    whole = [np.empty(capacity, np.int32) for _ in range(5)]
+    return EventColumns(*small, *whole, *(np.empty(capacity) for _ in range(3)))  # type: ignore[arg-type]
+
+
+@kernel
+def flush(events: EventBuffer, columns: EventColumns, done: int) -> int:
+    """Move the buffer's rows behind the `done` first rows of `columns`; how many there are then."""
+    count = events.size[0]
+    for i in range(count):
+        # Unsigned, because numba tests signed places for counting from the end.
+        row = np.uint64(i)
+        place = np.uint64(done + i)
+        kind = events.whole[row, KIND]
+        columns.kind[place] = kind & KIND_MASK
+        columns.timeframe[place] = kind >> TIMEFRAME_SHIFT
+        columns.side[place] = events.whole[row, SIDE]
+        columns.at[place] = events.whole[row, AT]
+        columns.known[place] = events.whole[row, KNOWN]
+        columns.origin[place] = events.whole[row, ORIGIN]
+        columns.ref[place] = events.whole[row, REF]
+        columns.members[place] = events.whole[row, MEMBERS]
+        columns.level[place] = events.price[row, LEVEL]
+        columns.low[place] = events.price[row, LOW]
+        columns.high[place] = events.price[row, HIGH]
+    events.size[0] = 0
+    return int(done + count)

@@ -7,6 +7,7 @@ named tuples of them, and other kernels called by their global name.
 import hashlib
 import shutil
 from collections.abc import Callable
+from dis import get_instructions
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _MARK = "__fractal_kernel__"
+_INLINED = "__fractal_inlined__"
 _ROOMS_WITH_KERNELS = ("smc", "strategies", "risk", "backtest")
 _KEPT_CACHES = 4
 
@@ -28,6 +30,12 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Mark `function` as a kernel; it stays the plain function it is."""
     setattr(function, _MARK, True)
     return function
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """A kernel that machine code takes into its caller: for the hottest path, called once."""
+    setattr(function, _INLINED, True)
+    return kernel(function)
 
 
 @cache
@@ -57,7 +65,8 @@ def _is_kernel(value: object) -> bool:
 
 
 def _called_kernels(function: FunctionType) -> dict[str, FunctionType]:
-    names = function.__code__.co_names
+    # Loaded by name: an attribute may share its name with a kernel.
+    names = [i.argval for i in get_instructions(function.__code__) if i.opname == "LOAD_GLOBAL"]
     found = {name: function.__globals__.get(name) for name in names}
     return {name: cast(FunctionType, value) for name, value in found.items() if _is_kernel(value)}
 
@@ -91,11 +100,33 @@ def _compile(function: FunctionType, folder: Path | None, inner: bool = False) -
     # numba reads the folder while decorating and never again.
     numba.config.CACHE_DIR = str(folder or "")
     try:
-        return numba.njit(
-            cache=folder is not None, no_cpython_wrapper=inner, no_cfunc_wrapper=True
+        dispatcher = numba.njit(
+            cache=folder is not None,
+            no_cpython_wrapper=inner,
+            no_cfunc_wrapper=True,
+            error_model="numpy",  # no test for zero before every division
+            forceinline=hasattr(function, _INLINED),
+            # Reference counts of arrays, taken at every step, cost ten times the work itself. Only
+            # the outermost kernel keeps them: it alone may allocate.
+            _nrt=not inner,
         )(rebuilt)
     finally:
         numba.config.CACHE_DIR = before
+    _treat_constants_as_numbers(numba, dispatcher)
+    return dispatcher
+
+
+def _treat_constants_as_numbers(numba: ModuleType, dispatcher: Any) -> None:
+    """Compile a kernel once for all constants it is called with, not once for each."""
+    template = dispatcher.get_call_template
+
+    def plain(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        return template(
+            tuple(numba.types.unliteral(arg) for arg in args),
+            {name: numba.types.unliteral(arg) for name, arg in kws.items()},
+        )
+
+    dispatcher.get_call_template = plain
 
 
 def source_key(files: list[Path], *versions: str) -> str:

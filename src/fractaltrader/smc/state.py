@@ -16,8 +16,51 @@ def _arrays(state: tuple[Any, ...], path: str = "") -> Iterator[tuple[str, NDArr
     for name, value in zip(state._fields, state, strict=True):  # type: ignore[attr-defined]
         if isinstance(value, np.ndarray):
             yield path + name, value
+        elif _many(value):
+            for place, part in enumerate(value):
+                yield from _arrays(part, f"{path}{name}.{place}.")
         else:
             yield from _arrays(value, f"{path}{name}.")
+
+
+def as_record(state: tuple[Any, ...]) -> np.void:
+    """A copy of named tuples of arrays and numbers in one piece of memory, with the same names.
+
+    Machine code takes it as a single address, where a tuple would be hundreds of arguments; the
+    shapes belong to its type, so kernels are compiled once only if they are always the same.
+    """
+    memory: np.void = np.zeros(1, _record_type(state))[0]
+    _fill(memory, state)
+    return memory
+
+
+def _record_type(state: tuple[Any, ...]) -> np.dtype[np.void]:
+    fields: list[Any] = []
+    for name, value in zip(state._fields, state, strict=True):  # type: ignore[attr-defined]
+        if hasattr(value, "_fields"):
+            fields.append((name, _record_type(value)))
+        elif _many(value):
+            fields.append((name, _record_type(value[0]), (len(value),)))
+        else:
+            array = np.asarray(value)
+            fields.append((name, array.dtype, array.shape) if array.ndim else (name, array.dtype))
+    return np.dtype(fields, align=True)
+
+
+def _many(value: object) -> bool:
+    """Whether it is a plain tuple of named tuples of the same shape."""
+    return isinstance(value, tuple) and bool(value) and hasattr(value[0], "_fields")
+
+
+def _fill(memory: Any, state: tuple[Any, ...]) -> None:
+    for name, value in zip(state._fields, state, strict=True):  # type: ignore[attr-defined]
+        if hasattr(value, "_fields"):
+            _fill(memory[name], value)
+        elif _many(value):
+            for place, part in enumerate(value):
+                _fill(memory[name][place], part)
+        else:
+            memory[name] = value
 
 
 def pack(state: tuple[Any, ...], owner: str) -> bytes:

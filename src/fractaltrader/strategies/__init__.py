@@ -1,6 +1,23 @@
 """Strategies: from the events of detection to at most one signal a bar."""
 
-from fractaltrader.strategies.base import Signal, Strategy, StrategySession
+from fractaltrader.smc.events import Event, EventKind
+from fractaltrader.smc.parameters import Parameters
+from fractaltrader.strategies.base import Signal, SignalColumns, Strategy, StrategySession
+from fractaltrader.strategies.kernel_strategy import StrategyKind
 from fractaltrader.strategies.registry import STRATEGIES, load_strategy
+from fractaltrader.strategies.user import Proposal, UserStrategy
 
-__all__ = ["STRATEGIES", "Signal", "Strategy", "StrategySession", "load_strategy"]
+__all__ = [
+    "STRATEGIES",
+    "Event",
+    "EventKind",
+    "Parameters",
+    "Proposal",
+    "Signal",
+    "SignalColumns",
+    "Strategy",
+    "StrategyKind",
+    "StrategySession",
+    "UserStrategy",
+    "load_strategy",
+]

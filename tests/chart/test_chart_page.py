@@ -1,0 +1,169 @@
+"""The page in a real browser: at every bar exactly what was known, and nothing more."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import typer
+from chromium import CHROMIUM, Page, new_page
+from known import all_seen
+from typer.testing import CliRunner
+
+from fractaltrader.chart import Fact
+from fractaltrader.chart.drawings import drawings_of
+from fractaltrader.cli.chart import chart
+from fractaltrader.errors import UserError
+from fractaltrader.market import Candles
+from fractaltrader.market.bars import COLUMNS
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(chart)
+
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+# Layers a user has to switch on.
+OFF = {"session", "opening", "range", "level", "taken", "displacement", "ote", "candidate"}
+FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SHOWN = """(() => { const shown = {}; for (const trace of document.getElementById('chart').data)
+  if (trace.visible) shown[trace.name] = [...new Set((trace.hovertext || []).filter(t => t))];
+  return shown; })()"""
+
+
+@pytest.fixture
+def candle_file(tmp_path: Path, market: Candles) -> Path:
+    path = tmp_path / "BTC-15m.csv"
+    rows = (",".join(map(str, bar)) for bar in market.bars())
+    path.write_text("\n".join([",".join(COLUMNS), *rows]))
+    return path
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+@pytest.fixture
+def page_file(candle_file: Path, tmp_path: Path) -> Path:
+    """A page over bars 100 to the newest."""
+    out = tmp_path / "page.html"
+    assert "bars 100 to" in run("--candles", candle_file, "--from", 100, "--out", out)
+    return out
+
+
+def drive(folder: Path, steps: Callable[[Page], Awaitable[None]]) -> Page:
+    async def session() -> Page:
+        async with new_page(folder / "browser") as page:
+            await steps(page)
+            return page
+
+    return asyncio.run(session())
+
+
+async def slide(page: Page, bar: int) -> None:
+    """Drag the slider to `bar`, and wait for the picture."""
+    await page.run(
+        f"slider.value = {bar}; slider.dispatchEvent(new Event('input', {{bubbles: true}}));"
+        f"{FRAME}"
+    )
+
+
+@in_browser
+@pytest.mark.slow
+@pytest.mark.integration
+def test_the_slider_shows_what_was_known_and_nothing_else(
+    page_file: Path, tmp_path: Path, facts: list[Fact], market: Candles
+) -> None:
+    """At each bar the traces of the browser hold exactly the drawings known by then."""
+    drawings = [d for d in drawings_of(facts) if d.end is None or d.end >= 100]
+    drawings = [d for d in drawings if d.layer.rstrip("+-") not in OFF]
+
+    def expected(bar: int) -> dict[str, set[str]]:
+        table: dict[str, set[str]] = defaultdict(set)
+        for seen in all_seen(drawings, bar):
+            table[seen.layer].add(seen.hover)
+        return table
+
+    async def steps(page: Page) -> None:
+        await page.open(f"{page_file.as_uri()}#bar=300&span=4000")
+        for bar in (400, len(market) - 1, 101):
+            await slide(page, bar)
+            shown = await page.run(SHOWN)
+            candles = [*shown.pop("rising"), *shown.pop("falling")]
+            assert len(candles) == bar - 100 + 1
+            shown.pop("labels", None)
+            assert {key: set(texts) for key, texts in shown.items() if texts} == expected(bar)
+
+    page = drive(tmp_path, steps)
+    assert page.errors == []
+    assert {url.split(":")[0] for url in page.requests} <= {"file", "about", "data", "blob"}
+
+
+@in_browser
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_swing_appears_when_the_slider_reaches_its_confirmation(
+    page_file: Path, tmp_path: Path, facts: list[Fact]
+) -> None:
+    """Between its extreme and its confirmation a swing is not in the picture; a bar later it is."""
+    swing = next(f for f in facts if f.kind == "swing" and f.at > 300)
+    count = (
+        "document.querySelectorAll('#chart .scatterlayer .trace path.point').length + ' ' +"
+        "document.getElementById('chart').data.filter(t => t.name.startsWith('swing'))"
+        ".reduce((sum, t) => sum + t.x.length, 0)"
+    )
+    here = (
+        "document.getElementById('chart').data.some(t => t.name.startsWith('swing') &&"
+        f" t.x.includes({swing.at}))"
+    )
+
+    async def steps(page: Page) -> None:
+        # Only swings, so that every point of the picture is one.
+        await page.open(f"{page_file.as_uri()}#bar=200")
+        await page.run(
+            "for (const b of document.querySelectorAll('#legend button'))"
+            " if (b.textContent !== 'Swings' && b.ariaPressed === 'true')"
+            " [...document.querySelectorAll('#legend button')]"
+            " .find(now => now.textContent === b.textContent).click()"
+        )
+        for bar, known in ((swing.at, False), (swing.known - 1, False), (swing.known, True)):
+            await slide(page, bar)
+            assert await page.run(here) is known
+            points, swings = map(int, (await page.run(count)).split())
+            assert points == swings > 0
+        newest = await page.run("document.querySelector('#facts li.new b').textContent")
+        assert isinstance(newest, str)
+        assert await page.run("document.getElementById('aside-bar').textContent") == str(
+            swing.known
+        )
+
+    assert drive(tmp_path, steps).errors == []
+
+
+def test_the_page_stands_alone(page_file: Path) -> None:
+    """Plotly is in the file, nothing is fetched, and every placeholder is filled."""
+    text = page_file.read_text(encoding="utf-8")
+    assert "plotly.js v" in text
+    assert len(text) > 3_000_000
+    assert "<script src" not in text
+    assert "<link" not in text
+    for name in ("__TITLE__", "__STYLE__", "__PLOTLY__", "__DATA__", "__SCRIPT__"):
+        assert name not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--to", "99999"], "beyond the newest bar"),
+        (["--from", "50", "--to", "40"], "after --to"),
+        (["--profile", "fractl"], "did you mean 'fractal'"),
+        (["--param", "min_rr=2"], "needs --strategy"),
+        (["--strategy", "liquidity_swep"], "liquidity_sweep"),
+        (["--out", "/nowhere/at/all.html"], "cannot write"),
+    ],
+)
+def test_mistakes_in_the_call(candle_file: Path, arguments: list[str], words: str) -> None:
+    """Each is one line that names the option and the rule."""
+    with pytest.raises(UserError, match=words):
+        run("--candles", candle_file, *arguments)
