@@ -21,9 +21,9 @@ from fractaltrader.live.state import BotState, Intent
 from fractaltrader.live.state_manager import StateManager
 from fractaltrader.market import Timeframe
 from fractaltrader.market.universe import instruments_for
-from fractaltrader.simulator.feed import Feed
+from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.transport import InProcessSocket, InProcessTransport
+from fractaltrader.simulator.serving.transport import InProcessSocket, InProcessTransport
 from fractaltrader.simulator.virtual_time import LoopClock
 
 KEY = "0x" + "11" * 32

@@ -20,7 +20,7 @@ from hyperliquid.utils.types import Cloid
 
 from fractaltrader.errors import UserError
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.server import Server
+from fractaltrader.simulator.serving.server import Server
 from fractaltrader.simulator.virtual_time import SteppedClock
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ from fractaltrader.errors import UserError
 from fractaltrader.exchange.port import Side
 from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import to_wire
-from fractaltrader.simulator import accounts, margin
+from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 from fractaltrader.simulator.state import Account, Position
 from fractaltrader.simulator.virtual_time import SteppedClock

@@ -10,7 +10,7 @@ from exchange_world import ORIGIN_MS
 from fractaltrader.errors import UserError
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.market.universe import instruments_for
-from fractaltrader.simulator.feed import Feed, ticks_of
+from fractaltrader.simulator.feeds.feed import Feed, ticks_of
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.virtual_time import LoopClock, SteppedClock, run_virtual
 

@@ -5,8 +5,8 @@ from exchange_world import LISTINGS, ORIGIN_MS, Trader, limit
 
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.simulator.local_exchange import LocalExchange
+from fractaltrader.simulator.protocol.forms import UnprocessableError
 from fractaltrader.simulator.virtual_time import SteppedClock
-from fractaltrader.simulator.wire import UnprocessableError
 
 NOOP = {"type": "noop"}
 DAY_MS = 86_400_000

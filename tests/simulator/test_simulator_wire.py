@@ -10,9 +10,9 @@ import pytest
 from exchange_world import LISTINGS, ORIGIN_MS, Trader, limit, trigger
 
 from fractaltrader.exchange.errors import TransportError
-from fractaltrader.simulator.gateway import WebSocketSession, answer
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.transport import InProcessTransport, transport_from_snapshot
+from fractaltrader.simulator.protocol.gateway import WebSocketSession, answer
+from fractaltrader.simulator.serving.transport import InProcessTransport, transport_from_snapshot
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 
 # Keys that newer recordings have and older ones lack, or that occur only sometimes.

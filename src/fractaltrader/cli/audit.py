@@ -47,7 +47,7 @@ async def audit_run(folder: Path) -> "list[Line]":
     snapshot = folder / SNAPSHOT
     transport: Transport
     if snapshot.exists():
-        from fractaltrader.simulator.transport import transport_from_snapshot
+        from fractaltrader.simulator.serving.transport import transport_from_snapshot
 
         transport = transport_from_snapshot(snapshot.read_bytes())
     else:

@@ -27,9 +27,9 @@ from fractaltrader.live.lock import only_bot
 from fractaltrader.live.logs import configure_logs
 from fractaltrader.market import Candles
 from fractaltrader.market.universe import instruments_for
-from fractaltrader.simulator.feed import Feed
+from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.transport import InProcessTransport
+from fractaltrader.simulator.serving.transport import InProcessTransport
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 
 FUNDS_USD = Decimal(10_000)

@@ -48,7 +48,7 @@ def exchange(
     import asyncio
 
     from fractaltrader.errors import UserError
-    from fractaltrader.simulator.serve import ServeOptions, serve
+    from fractaltrader.simulator.serving.serve import ServeOptions, serve
 
     funded = [_funding(text) for text in faucet or []]
     if state is not None and not state.parent.is_dir():

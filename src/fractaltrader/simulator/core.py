@@ -2,17 +2,17 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from fractaltrader.market import Clock, Instrument
-from fractaltrader.simulator.book import CoinBook
 from fractaltrader.simulator.candles import CandleSeries
-from fractaltrader.simulator.market_model import MarketModel
+from fractaltrader.simulator.protocol.views import order_update
 from fractaltrader.simulator.state import Account, ExchangeState, Fill, Order, Trade
-from fractaltrader.simulator.views import order_update
+from fractaltrader.simulator.trading.book import CoinBook
+from fractaltrader.simulator.trading.market_model import MarketModel
 
 TRADES_KEPT = 30
 FILLS_KEPT = 10_000
@@ -146,3 +146,7 @@ class Core:
         trades.append(trade)
         del trades[:-TRADES_KEPT]
         self.outbox.trades.setdefault(trade.coin, []).append(trade)
+
+
+# Executes an action of its class for the acting user; raises RefusedError with the venue's text.
+Handler = Callable[[Core, str, Any], dict[str, Any]]

@@ -8,14 +8,15 @@ import msgspec
 
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles, Clock, Instrument
-from fractaltrader.simulator import actions, info, path
 from fractaltrader.simulator.candles import DEFAULT_TIMEFRAME, CandleSeries
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.market_model import MarketModel
 from fractaltrader.simulator.numbers import MICRO, ZERO
+from fractaltrader.simulator.protocol import actions, info
+from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.streams import Sink, Streams
 from fractaltrader.simulator.state import Account, ExchangeState, Market
-from fractaltrader.simulator.streams import Sink, Streams
-from fractaltrader.simulator.wire import UnprocessableError, address_of
+from fractaltrader.simulator.trading import path
+from fractaltrader.simulator.trading.market_model import MarketModel
 
 FAUCET_MOST = 1_000_000_000_000
 

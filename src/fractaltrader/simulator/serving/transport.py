@@ -3,8 +3,8 @@
 import asyncio
 
 from fractaltrader.exchange.errors import TransportError
-from fractaltrader.simulator.gateway import WebSocketSession, answer
 from fractaltrader.simulator.local_exchange import LocalExchange
+from fractaltrader.simulator.protocol.gateway import WebSocketSession, answer
 from fractaltrader.simulator.virtual_time import LoopClock, SteppedClock
 
 INFO_LATENCY_MS = 50

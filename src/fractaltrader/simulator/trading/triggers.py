@@ -3,19 +3,19 @@
 from decimal import Decimal
 
 from fractaltrader.exchange.port import Side
-from fractaltrader.simulator import accounts
-from fractaltrader.simulator.book import is_fired
+from fractaltrader.simulator.clearing import accounts
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.lifecycle import (
+from fractaltrader.simulator.numbers import ZERO
+from fractaltrader.simulator.state import Order
+from fractaltrader.simulator.trading.book import is_fired
+from fractaltrader.simulator.trading.lifecycle import (
     enliven,
     finish,
     leave_book,
     live_siblings,
     waiting_children,
 )
-from fractaltrader.simulator.matching import take
-from fractaltrader.simulator.numbers import ZERO
-from fractaltrader.simulator.state import Order
+from fractaltrader.simulator.trading.matching import take
 
 # A market stop or target accepts prices up to 10 % beyond the mark (hyperliquid.md 3.3).
 TOLERANCE = Decimal("0.1")

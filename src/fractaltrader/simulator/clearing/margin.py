@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.market import Instrument
-from fractaltrader.simulator.accounts import position_size, signed
+from fractaltrader.simulator.clearing.accounts import position_size, signed
 from fractaltrader.simulator.numbers import ZERO, floor_micro
 from fractaltrader.simulator.state import Account, Order, Position
 

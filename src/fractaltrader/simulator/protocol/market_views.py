@@ -4,11 +4,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from fractaltrader.exchange.port import Side
-from fractaltrader.simulator.book import CoinBook, Level
 from fractaltrader.simulator.candles import day_ago_price, volume_since
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, venue_number
-from fractaltrader.simulator.views import trade_view
+from fractaltrader.simulator.protocol.views import trade_view
+from fractaltrader.simulator.trading.book import CoinBook, Level
 
 DAY_MS = 86_400_000
 RESTING_FUNDING = "0.0000125"

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.streams import SubscriptionError, compact, frame
-from fractaltrader.simulator.wire import UnprocessableError
+from fractaltrader.simulator.protocol.forms import UnprocessableError
+from fractaltrader.simulator.protocol.streams import SubscriptionError, compact, frame
 
 JSON = "application/json"
 TEXT = "text/plain"

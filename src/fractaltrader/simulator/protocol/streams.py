@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from fractaltrader.market import Timeframe
-from fractaltrader.simulator import market_views as markets
-from fractaltrader.simulator.account_views import account_or_empty
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.info import candle_interval
-from fractaltrader.simulator.views import fill_view, trade_view
-from fractaltrader.simulator.wire import UnprocessableError, address_of
+from fractaltrader.simulator.protocol import market_views as markets
+from fractaltrader.simulator.protocol.account_views import account_or_empty
+from fractaltrader.simulator.protocol.fields import candle_interval
+from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.views import fill_view, trade_view
 
 Sink = Callable[[dict[str, Any]], None]
 Subscription = dict[str, Any]

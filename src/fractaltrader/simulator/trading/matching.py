@@ -3,12 +3,12 @@
 from decimal import Decimal
 
 from fractaltrader.exchange.port import Side
-from fractaltrader.simulator import accounts, margin
-from fractaltrader.simulator.book import Quote, crosses
+from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.lifecycle import finish
 from fractaltrader.simulator.numbers import ZERO
 from fractaltrader.simulator.state import Fill, Order, Trade
+from fractaltrader.simulator.trading.book import Quote, crosses
+from fractaltrader.simulator.trading.lifecycle import finish
 
 
 def take(core: Core, taker: Order, limit: Decimal) -> None:

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.matching import meet_resting
 from fractaltrader.simulator.state import Trade
-from fractaltrader.simulator.triggers import fire, settle_consequences
+from fractaltrader.simulator.trading.matching import meet_resting
+from fractaltrader.simulator.trading.triggers import fire, settle_consequences
 
 
 def move(core: Core, coin: str, price: Decimal, *, jump: bool, volume: Decimal) -> None:

@@ -13,9 +13,9 @@ from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.market import Candles
 from fractaltrader.market.bars import utc
 from fractaltrader.market.universe import instruments_for
-from fractaltrader.simulator.feed import Feed
+from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.server import Server
+from fractaltrader.simulator.serving.server import Server
 from fractaltrader.simulator.virtual_time import LoopClock
 
 SAVE_SECONDS = 5.0

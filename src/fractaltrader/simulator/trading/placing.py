@@ -4,19 +4,20 @@ from typing import Any
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.lifecycle import average_price, enliven, finish, register
-from fractaltrader.simulator.matching import take
 from fractaltrader.simulator.numbers import ZERO, venue_number
-from fractaltrader.simulator.order_rules import (
+from fractaltrader.simulator.protocol.forms import decimal_of
+from fractaltrader.simulator.protocol.order_forms import OrderAction, OrderWire
+from fractaltrader.simulator.state import Order, TriggerTerms
+from fractaltrader.simulator.trading.lifecycle import average_price, enliven, finish, register
+from fractaltrader.simulator.trading.matching import take
+from fractaltrader.simulator.trading.order_rules import (
     BatchRefusedError,
     check_order,
     check_wire,
     is_on_tick,
     is_sane_trigger,
 )
-from fractaltrader.simulator.state import Order, TriggerTerms
-from fractaltrader.simulator.triggers import arm, settle_consequences
-from fractaltrader.simulator.wire import OrderAction, OrderWire, decimal_of
+from fractaltrader.simulator.trading.triggers import arm, settle_consequences
 
 Status = dict[str, Any] | str
 

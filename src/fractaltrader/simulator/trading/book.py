@@ -8,9 +8,9 @@ from itertools import islice
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.market import Instrument
-from fractaltrader.simulator.market_model import MarketModel
 from fractaltrader.simulator.numbers import ZERO
 from fractaltrader.simulator.state import Market, Order
+from fractaltrader.simulator.trading.market_model import MarketModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from decimal import Decimal
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.market.instrument import MIN_NOTIONAL, Instrument
-from fractaltrader.simulator import accounts, margin
-from fractaltrader.simulator.book import is_fired
+from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.matching import would_take
 from fractaltrader.simulator.numbers import venue_number
+from fractaltrader.simulator.protocol.forms import decimal_of
+from fractaltrader.simulator.protocol.order_forms import OrderWire
 from fractaltrader.simulator.state import Order
-from fractaltrader.simulator.wire import OrderWire, decimal_of
+from fractaltrader.simulator.trading.book import is_fired
+from fractaltrader.simulator.trading.matching import would_take
 
 BAND = Decimal("0.95")
 BAND_TEXT = "Order price cannot be more than 95% away from the reference price"

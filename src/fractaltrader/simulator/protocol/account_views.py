@@ -4,11 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from fractaltrader.exchange.port import Side
-from fractaltrader.simulator import accounts, margin
+from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, truncated, venue_number
+from fractaltrader.simulator.protocol.views import frontend_order, open_order
 from fractaltrader.simulator.state import Account, Order, Position
-from fractaltrader.simulator.views import frontend_order, open_order
 
 _FUNDING = {"allTime": "0.0", "sinceOpen": "0.0", "sinceChange": "0.0"}
 

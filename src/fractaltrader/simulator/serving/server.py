@@ -9,9 +9,9 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from fractaltrader.errors import UserError
-from fractaltrader.simulator.feed import Feed
-from fractaltrader.simulator.gateway import JSON, WebSocketSession, answer
+from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
+from fractaltrader.simulator.protocol.gateway import JSON, WebSocketSession, answer
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3001
