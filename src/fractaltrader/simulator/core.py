@@ -82,9 +82,9 @@ class Core:
         return self.state.now_ms
 
     @contextmanager
-    def block(self) -> Iterator[None]:
-        """Everything inside happens at one market time, as within a block of the venue."""
-        self._block_ms = self.now_ms()
+    def block(self, time_ms: int | None = None) -> Iterator[None]:
+        """Everything inside happens at one market time (now), as within a block of the venue."""
+        self._block_ms = self.now_ms() if time_ms is None else time_ms
         try:
             yield
         finally:

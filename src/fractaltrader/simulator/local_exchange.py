@@ -8,6 +8,7 @@ import msgspec
 
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles, Clock, Instrument
+from fractaltrader.simulator import timetable
 from fractaltrader.simulator.candles import DEFAULT_TIMEFRAME, CandleSeries
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import MICRO, ZERO
@@ -90,12 +91,19 @@ class LocalExchange:
         """Market time stops at `time_ms` until told otherwise: a replay's next tick is pending."""
         self._core.horizon_ms = time_ms
 
+    def advance(self) -> None:
+        """Let happen what the clock alone brings about (funding, scheduled cancels) until now."""
+        timetable.advance(self._core)
+        self._streams.publish_outbox()
+
     def info(self, request: object) -> Any:
         """Answer an `/info` request; raises UnprocessableError where the venue says 422."""
+        self.advance()
         return info.answer(self._core, request)
 
     def act(self, envelope: object) -> dict[str, Any]:
         """Verify and execute an `/exchange` body; raises UnprocessableError like `info`."""
+        self.advance()
         with self._core.block():
             response = actions.act(self._core, envelope, self._nonce_clock)
         self._streams.publish_outbox()
@@ -140,6 +148,7 @@ class LocalExchange:
         `jump` skips the prices between; `volume` is in base units. Raises KeyError for a coin
         that is not listed.
         """
+        self.advance()
         with self._core.block():
             path.move(self._core, coin, price, jump=jump, volume=volume)
         self._streams.publish_outbox()
