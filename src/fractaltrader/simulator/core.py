@@ -101,6 +101,10 @@ class Core:
         """The account of `user`; raises KeyError when it was never funded."""
         return self.state.accounts[user]
 
+    def account_or_empty(self, user: str) -> Account:
+        """The account, or an empty one for a user the exchange has never seen."""
+        return self.state.accounts.get(user) or Account(user)
+
     def live_orders(self, user: str) -> list[Order]:
         """Orders of `user` that rest, wait or are armed, oldest first."""
         account = self.state.accounts.get(user)

@@ -7,7 +7,7 @@ from typing import Any
 from fractaltrader.simulator.clearing.accounts import MAKER_RATE, TAKER_RATE
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol import account_views as accounts
+from fractaltrader.simulator.protocol import clearing_views as views
 from fractaltrader.simulator.protocol.fields import Request, coin_of, text_of, user_of
 
 
@@ -44,7 +44,7 @@ def _active_asset_data(core: Core, request: Request) -> Any:
     coin = coin_of(core, request)
     if coin is None or core.books[coin].mid is None:
         return None
-    return accounts.active_asset_data(core, user_of(request), coin)
+    return views.active_asset_data(core, user_of(request), coin)
 
 
 def _funding_history(_core: Core, request: Request) -> Any:
@@ -58,7 +58,7 @@ def _user_funding(_core: Core, request: Request) -> Any:
 
 
 def _clearinghouse_state(core: Core, request: Request) -> Any:
-    return accounts.clearinghouse_state(core, user_of(request))
+    return views.clearinghouse_state(core, user_of(request))
 
 
 def _spot_clearinghouse_state(_core: Core, request: Request) -> Any:

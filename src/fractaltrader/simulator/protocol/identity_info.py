@@ -5,14 +5,13 @@ from typing import Any
 
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol import account_views as accounts
 from fractaltrader.simulator.protocol.fields import Request, user_of
 
 REQUESTS_FREE = 10_000
 
 
 def _user_rate_limit(core: Core, request: Request) -> Any:
-    account = accounts.account_or_empty(core, user_of(request))
+    account = core.account_or_empty(user_of(request))
     return {
         "cumVlm": venue_number(account.volume),
         "nRequestsUsed": account.requests,

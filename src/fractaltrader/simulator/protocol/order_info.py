@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol import account_views as accounts
+from fractaltrader.simulator.protocol import order_views as views
 from fractaltrader.simulator.protocol.fields import FAR_FUTURE_MS, Request, time_of, user_of
 from fractaltrader.simulator.protocol.forms import UnprocessableError
 from fractaltrader.simulator.protocol.views import fill_view
@@ -19,15 +19,15 @@ def _order_status(core: Core, request: Request) -> Any:
         raise UnprocessableError("missing field `oid`")
     if isinstance(reference, str):
         reference = reference.lower()
-    return accounts.order_status(core, user_of(request), reference)
+    return views.order_status(core, user_of(request), reference)
 
 
 def _historical_orders(core: Core, request: Request) -> Any:
-    return accounts.historical_orders(core, user_of(request), FILLS_PER_PAGE)
+    return views.historical_orders(core, user_of(request), FILLS_PER_PAGE)
 
 
 def _fills(core: Core, request: Request) -> list[Fill]:
-    return accounts.account_or_empty(core, user_of(request)).fills
+    return core.account_or_empty(user_of(request)).fills
 
 
 def _user_fills(core: Core, request: Request) -> Any:
@@ -43,11 +43,11 @@ def _user_fills_by_time(core: Core, request: Request) -> Any:
 
 
 def _open_orders(core: Core, request: Request) -> Any:
-    return accounts.open_orders(core, user_of(request))
+    return views.open_orders(core, user_of(request))
 
 
 def _frontend_open_orders(core: Core, request: Request) -> Any:
-    return accounts.frontend_open_orders(core, user_of(request))
+    return views.frontend_open_orders(core, user_of(request))
 
 
 HANDLERS: dict[str, Callable[[Core, Request], Any]] = {

@@ -8,7 +8,6 @@ import msgspec
 from fractaltrader.market import Timeframe
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.protocol import market_views as markets
-from fractaltrader.simulator.protocol.account_views import account_or_empty
 from fractaltrader.simulator.protocol.fields import candle_interval
 from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
 from fractaltrader.simulator.protocol.views import fill_view, trade_view
@@ -120,7 +119,7 @@ class Streams:
     def _snapshot(self, wanted: Subscription) -> dict[str, Any] | None:
         kind = wanted["type"]
         if kind == "userFills":
-            fills = account_or_empty(self._core, wanted["user"]).fills[-SNAPSHOT_FILLS:]
+            fills = self._core.account_or_empty(wanted["user"]).fills[-SNAPSHOT_FILLS:]
             views = [fill_view(fill) for fill in reversed(fills)]
             return frame(kind, {"isSnapshot": True, "user": wanted["user"], "fills": views})
         if kind == "trades":

@@ -1,4 +1,4 @@
-"""Accounts as `/info` shows them (hyperliquid.md 2.2)."""
+"""Balances, positions and margin as the wire shows them (hyperliquid.md 2.2)."""
 
 from decimal import Decimal
 from typing import Any
@@ -7,20 +7,14 @@ from fractaltrader.exchange.port import Side
 from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, truncated, venue_number
-from fractaltrader.simulator.protocol.views import frontend_order, open_order
-from fractaltrader.simulator.state import Account, Order, Position
+from fractaltrader.simulator.state import Account, Position
 
 _FUNDING = {"allTime": "0.0", "sinceOpen": "0.0", "sinceChange": "0.0"}
 
 
-def account_or_empty(core: Core, user: str) -> Account:
-    """The account, or an empty one for a user the exchange has never seen."""
-    return core.state.accounts.get(user) or Account(user)
-
-
 def clearinghouse_state(core: Core, user: str) -> dict[str, Any]:
     """Margin summary and positions; all cross for now."""
-    account = account_or_empty(core, user)
+    account = core.account_or_empty(user)
     summary = margin.summary_of(account, core.instruments, core.mark)
     figures = {
         "accountValue": venue_number(summary.account_value),
@@ -69,7 +63,7 @@ def _position(core: Core, account: Account, coin: str, summary: margin.Summary) 
 
 def active_asset_data(core: Core, user: str, coin: str) -> dict[str, Any]:
     """Leverage and what can still be traded, as [buy, sell]."""
-    account = account_or_empty(core, user)
+    account = core.account_or_empty(user)
     instrument = core.instruments[coin]
     mark = core.mark(coin)
     leverage = margin.leverage_of(account, instrument)
@@ -101,53 +95,3 @@ def active_asset_data(core: Core, user: str, coin: str) -> dict[str, Any]:
         "availableToTrade": [venue_number(truncated(value, 6)) for value in values],
         "markPx": venue_number(mark),
     }
-
-
-def _newest_first(core: Core, user: str) -> list[Order]:
-    return sorted(core.live_orders(user), key=lambda order: order.oid, reverse=True)
-
-
-def open_orders(core: Core, user: str) -> list[dict[str, Any]]:
-    """Orders that rest, wait or are armed, newest first, in the short form."""
-    return [open_order(order) for order in _newest_first(core, user)]
-
-
-def frontend_view(core: Core, order: Order) -> dict[str, Any]:
-    """The long form of an order with the children that still wait for it."""
-    known = (core.state.orders.get(oid) for oid in order.children)
-    waiting = [child for child in known if child is not None and child.phase == "waiting"]
-    return frontend_order(order, waiting)
-
-
-def frontend_open_orders(core: Core, user: str) -> list[dict[str, Any]]:
-    """The same orders in the long form; waiting children appear nested and on their own."""
-    return [frontend_view(core, order) for order in _newest_first(core, user)]
-
-
-def order_record(core: Core, order: Order) -> dict[str, Any]:
-    """An order with its last status."""
-    return {
-        "order": frontend_view(core, order),
-        "status": order.status,
-        "statusTimestamp": order.status_ms,
-    }
-
-
-def order_status(core: Core, user: str, reference: int | str) -> dict[str, Any]:
-    """One order by oid or client order id; `unknownOid` when the user has none such."""
-    account = core.state.accounts.get(user)
-    oid = reference
-    if isinstance(reference, str):
-        oid = account.cloids.get(reference, 0) if account else 0
-    order = core.state.orders.get(oid) if isinstance(oid, int) else None
-    if order is None or order.user != user:
-        return {"status": "unknownOid"}
-    return {"status": "order", "order": order_record(core, order)}
-
-
-def historical_orders(core: Core, user: str, limit: int) -> list[dict[str, Any]]:
-    """Every remembered order once with its last status, latest change first."""
-    account = account_or_empty(core, user)
-    orders = [core.state.orders[oid] for oid in (*account.live, *account.done)]
-    orders.sort(key=lambda order: (order.status_ms, order.oid), reverse=True)
-    return [order_record(core, order) for order in orders[:limit]]
