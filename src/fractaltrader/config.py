@@ -7,7 +7,10 @@ from typing import Literal, Self
 from pydantic import Field, field_validator
 
 from fractaltrader.errors import UserError, did_you_mean
+from fractaltrader.exchange.limits import BudgetParameters
 from fractaltrader.home import fractal_home
+from fractaltrader.live.parameters import DataParameters, GuardParameters, ReconcileParameters
+from fractaltrader.risk.breaker_parameters import BreakerParameters
 from fractaltrader.risk.portfolio import PortfolioLimits
 from fractaltrader.risk.sizing import RiskParameters
 from fractaltrader.smc.parameters import Parameters
@@ -71,6 +74,11 @@ class Config(Parameters):
     trade: TradeConfig = TradeConfig()
     risk: RiskParameters = RiskParameters()
     limits: PortfolioLimits = PortfolioLimits()
+    breaker: BreakerParameters = BreakerParameters()
+    budget: BudgetParameters = BudgetParameters()
+    reconcile: ReconcileParameters = ReconcileParameters()
+    data: DataParameters = DataParameters()
+    guard: GuardParameters = GuardParameters()
     strategy: dict[str, object] = Field(default_factory=dict)
 
     @classmethod
@@ -81,6 +89,11 @@ class Config(Parameters):
             "trade": TradeConfig,
             "risk": RiskParameters,
             "limits": PortfolioLimits,
+            "breaker": BreakerParameters,
+            "budget": BudgetParameters,
+            "reconcile": ReconcileParameters,
+            "data": DataParameters,
+            "guard": GuardParameters,
         }
         parsed: dict[str, object] = {}
         for name, table in tables.items():

@@ -1,5 +1,6 @@
 """Replacing a file so that a crash leaves the old content or the new, never a part."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -33,3 +34,18 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_file(path: Path, content: bytes) -> None:
     """Make `content` the whole content of `path`, durably."""
     replace_file(path, lambda file: file.write(content))
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Make `content` the whole content of `path` in place: neither atomic nor synced, but quick.
+
+    The file is cut to length after writing, not emptied before: an emptied file costs ext4 a flush.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        written = os.write(file, content)
+        if written < len(content):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        os.ftruncate(file, written)
+    finally:
+        os.close(file)

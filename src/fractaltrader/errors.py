@@ -5,8 +5,10 @@ class UserError(Exception):
     """Bad input or a missing precondition; the user acts next.
 
     The message is one line that names the field, the value, the rule and the remedy. The command
-    line prints it without a traceback and exits with code 2.
+    line prints it without a traceback and exits with `exit_code`.
     """
+
+    exit_code = 2
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -142,7 +142,7 @@ def test_timeframe_without_candles(
     """A timeframe the venue has no candles of is refused before anything is written."""
     line = refused(["run", "--url", exchange_url, "--timeframe", "5m"], capsys)
     assert "serves no 5m candles of BTC" in line
-    assert not home.exists()
+    assert not (home / "runs").exists()
 
 
 def test_a_refused_demo_keeps_the_last_one(
@@ -202,7 +202,7 @@ def test_unknown_symbol(home: Path, exchange_url: str, capsys: pytest.CaptureFix
     """A coin that the venue does not list is named, with the nearest one it lists."""
     line = refused(["run", "--url", exchange_url, "--coins", "BTC,ETHH"], capsys)
     assert "'ETHH'; did you mean 'ETH'" in line
-    assert not home.exists()
+    assert not (home / "runs").exists()
 
 
 @pytest.mark.integration
@@ -220,7 +220,7 @@ def test_wrong_private_key(
     path.write_text(f'[venue]\nurl = "{exchange_url}"\naccount = "{account}"\n')
     line = refused(["run", "--config", str(path)], capsys)
     assert f"not to venue.account = {account}" in line
-    assert not home.exists()
+    assert not (home / "runs").exists()
 
 
 @pytest.mark.integration

@@ -5,11 +5,11 @@ import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from fractaltrader.exchange.classify import raise_for_status
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.errors import (
     CriticalError,
@@ -20,7 +20,7 @@ from fractaltrader.exchange.errors import (
 )
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
-from fractaltrader.exchange.hyperliquid.stream import stream
+from fractaltrader.exchange.hyperliquid.stream import Stream
 from fractaltrader.exchange.port import (
     CandleUpdate,
     Connected,
@@ -221,7 +221,8 @@ def test_recorded_refusals(name: str, expected: type[Exception], shared_folder: 
         ((500, b"null"), UnknownOutcomeError),
         ((200, b'{"status":"ok","resp'), UnknownOutcomeError),
         ((200, b"<html>"), UnknownOutcomeError),
-        ((403, b"blocked"), TransientError),
+        ((403, b"blocked"), CriticalError),
+        ((425, b""), TransientError),
         ((408, b""), UnknownOutcomeError),
         ((415, b""), CriticalError),
         ((200, b'{"status":"ok","response":{"data":{"statuses":["a","b"]}}}'), UnknownOutcomeError),
@@ -246,7 +247,7 @@ def test_a_failing_read_is_transient() -> None:
         with pytest.raises(TransientError):
             asyncio.run(venue(answer).account())
     with pytest.raises(CriticalError):
-        raise_for_status(404, b"", action=False)
+        asyncio.run(venue((404, b"")).account())
 
 
 class RecordedSocket:
@@ -289,7 +290,8 @@ def test_recorded_frames(shared_folder: Path) -> None:
     async def collect() -> list[Any]:
         events = []
         transport = Once((200, b""))
-        async for event in stream(transport, "0xabc", ["BTC"], Timeframe.parse("1m")):
+        feed = Stream(transport, "0xabc", ["BTC"], Timeframe.parse("1m"), rng=Random(1))
+        async for event in feed.events():
             events.append(event)
             if isinstance(event, Disconnected):
                 return events

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,19 +11,37 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.clock import SystemClock
+from fractaltrader.live.control import ACKNOWLEDGED_KEPT, PENDING_LIMIT, Verb, request
+from fractaltrader.live.state import (
+    SCHEMA_VERSION,
+    Acknowledgement,
+    Command,
+    Control,
+    Epoch,
+    Intent,
+)
 from fractaltrader.live.state_manager import (
     BACKUPS,
+    MAX_BYTES,
     StateCorruptError,
     StateLockedError,
     StateManager,
+    StateTooLargeError,
 )
+from fractaltrader.risk.breaker import Breaker
+from fractaltrader.risk.breaker_parameters import BreakerParameters
+from fractaltrader.risk.breaker_state import BreakerState
+from fractaltrader.validation.hammer import hammer_state
 
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES = 4
 UPDATES = 25
+RECORDED = Path(__file__).parent / "recorded"
 
 
 class StepClock:
@@ -181,10 +200,56 @@ def test_damage_is_recovered_from_the_newest_backup(tmp_path: Path, damage: str)
             "empty": b"",
         }[damage]
         manager.path.write_bytes(broken)
-    assert manager.load().streak == BACKUPS + 1
+    assert manager.load().streak == BACKUPS + 2
     assert manager.recovery is not None
     assert (manager.recovery.broken_file is None) == (damage == "missing")
+    assert "nothing was lost" in str(manager.recovery)
     assert len(list(tmp_path.glob("*.bak*"))) == BACKUPS
+
+
+def test_recovery_from_an_older_backup_says_what_is_lost(tmp_path: Path) -> None:
+    """With the file and its copy damaged, the last minute's backup is used and the updates that it
+    lacks are counted from what the damaged file still tells."""
+    clock = StepClock()
+    manager = StateManager(tmp_path, clock)
+    for streak in range(10):
+        clock.now += 20_000
+        with manager.update() as state:
+            state.streak = streak
+    manager.path.write_bytes(manager.path.read_bytes().replace(b'"streak":9', b'"streak":8'))
+    manager.path.with_name(f"{manager.path.name}.bak1").write_bytes(b"")
+    recovered = manager.load().streak
+    assert manager.recovery is not None
+    assert manager.recovery.lost_updates == 9 - recovered > 0
+    assert f"{9 - recovered} newer updates are lost" in str(manager.recovery)
+    assert "0 positions, 0 open intentions, breaker closed" in str(manager.recovery)
+
+
+def test_version_1_is_migrated(tmp_path: Path) -> None:
+    """A file that version 1 wrote loads whole, with the new fields at their defaults and without
+    its stop flag, which was meant for a process that has ended; the next save is version 2."""
+    manager = StateManager(tmp_path, StepClock())
+    shutil.copy(RECORDED / "trading_state_v1.json", manager.path)
+    with manager.update() as state:
+        pass
+    assert (state.account, state.streak, state.pid) == ("0x" + "19" * 20, -2, 4242)
+    assert state.intents["ETH"].limit == Decimal("91020")
+    assert state.epochs["BTC"].realized_pnl == Decimal("-0.41")
+    assert state.opening_equity == Decimal("10000.0")
+    assert (state.control, state.breaker) == (Control(), BreakerState())
+    assert json.loads(manager.path.read_text())["schema_version"] == SCHEMA_VERSION == 2
+    assert manager.load() == state
+    assert manager.recovery is None
+
+
+def test_an_unknown_old_version_is_damage(tmp_path: Path) -> None:
+    """A version that never was is not guessed at."""
+    manager = StateManager(tmp_path, StepClock())
+    shutil.copy(RECORDED / "trading_state_v1.json", manager.path)
+    document = json.loads(manager.path.read_text()) | {"schema_version": 0}
+    manager.path.write_text(json.dumps(document))
+    with pytest.raises(StateCorruptError):
+        manager.load()
 
 
 def test_damage_without_backup_changes_nothing(tmp_path: Path) -> None:
@@ -207,29 +272,108 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
         manager.load()
 
 
-def test_size_stays_small(tmp_path: Path) -> None:
-    """A state with twenty open positions and intentions stays under its ceiling of 64 kB."""
-    from fractaltrader.live.state import Epoch, Intent
-
+def test_an_update_inside_an_update_of_the_same_manager_is_refused(tmp_path: Path) -> None:
+    """The lock would let its own process in; the manager does not."""
     manager = StateManager(tmp_path, StepClock())
-    amount = Decimal("12345.678901")
+    with manager.update(), pytest.raises(RuntimeError, match="inside an update"), manager.update():
+        pytest.fail("nested")
+
+
+@pytest.mark.integration
+def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
+    """A holder that was killed leaves its lock file behind, but not its lock."""
+    held, never = SPAWN.Event(), SPAWN.Event()
+    holder = SPAWN.Process(target=_hold_lock, args=(tmp_path, held, never))
+    holder.start()
+    assert held.wait(60)
+    assert holder.pid is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join(60)
+    manager = StateManager(tmp_path, SystemClock(), lock_timeout=0)
     with manager.update() as state:
-        for n in range(20):
-            intent = Intent(
-                coin=f"COIN{n}",
-                strategy="liquidity_sweep",
-                bar_time=1_700_000_000_000,
-                side=1,
-                size=amount,
-                limit=amount,
-                stop=amount,
-                target=amount,
-                entry_cloid="0x" + "a" * 32,
-                stop_cloid="0x" + "b" * 32,
-                target_cloid="0x" + "c" * 32,
-                created_ms=1_700_000_000_000,
-                expires_ms=1_700_000_010_000,
+        assert state.streak == 0
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_eight_writers_hammer_one_file(tmp_path: Path) -> None:
+    """For ten seconds: no read finds damage, no update that was acknowledged is missing."""
+    report = hammer_state(tmp_path, writers=8, seconds=10)
+    assert (report.corrupt, report.lost, report.gave_up) == (0, 0, 0)
+    assert report.acknowledged > 100
+    assert report.reads > 100
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=8).filter(
+    lambda amount: abs(amount) < 10**18
+)
+
+
+def _worst_intent(coin: str, amount: Decimal) -> Intent:
+    return Intent(
+        coin=coin,
+        strategy="s" * 64,
+        bar_time=2**53,
+        side=-1,
+        size=amount,
+        limit=amount,
+        stop=amount,
+        target=amount,
+        entry_cloid="0x" + "a" * 32,
+        stop_cloid="0x" + "b" * 32,
+        target_cloid="0x" + "c" * 32,
+        created_ms=2**53,
+        expires_ms=2**53,
+    )
+
+
+@given(reason=st.text(max_size=2_000), coin=NAMES, amount=AMOUNTS)
+@settings(max_examples=15, deadline=None)
+def test_the_file_is_bounded_whatever_is_stored(
+    tmp_path_factory: pytest.TempPathFactory, reason: str, coin: str, amount: Decimal
+) -> None:
+    """The most of everything: 50 positions and 20 intentions of the bot on a venue of 250 coins, a
+    breaker tripped by every cause with its longest reasons and fullest rings, the control queue
+    full. It stays within 256 KB."""
+    manager = StateManager(tmp_path_factory.mktemp("worst"), StepClock())
+    parameters = BreakerParameters(max_errors=500, max_rejected_orders=100, rejected_orders_of=100)
+    breaker = Breaker(parameters, BreakerState())
+    for n in range(600):
+        breaker.error(2**44 + n, reason)
+        breaker.order(2**44 + n, reason)
+        breaker.reconciled(2**44 + n, reason)
+    breaker.critical(2**44, reason)
+    with manager.update() as state:
+        for n in range(250):
+            name = f"{coin}{n}"
+            intent = _worst_intent(name, amount)
+            state.decided[name] = 2**53
+            if n < 20:
+                state.intents[name] = intent
+            state.epochs[name] = Epoch(
+                intent=intent if n < 50 else None, size=amount, opened_ms=2**53
             )
-            state.intents[intent.coin] = intent
-            state.epochs[intent.coin] = Epoch(intent=intent, size=amount, opened_ms=1)
-    assert manager.path.stat().st_size < 64_000
+            state.flattening.append(name)
+        state.breaker = breaker.state
+        state.control.pending = [
+            Command(number=2**53, verb=Verb.RESET_BREAKER, argument="x" * 64, requested_ms=2**53)
+        ] * PENDING_LIMIT
+        state.control.acknowledged = [
+            Acknowledgement(number=2**53, verb=Verb.FLATTEN, result="x" * 200, time_ms=2**53)
+        ] * ACKNOWLEDGED_KEPT
+    with pytest.raises(UserError, match="the bot does not answer"):
+        request(manager, Verb.FLATTEN, coin, 1)
+    assert manager.path.stat().st_size <= MAX_BYTES == 256 * 1024
+
+
+def test_a_state_beyond_the_ceiling_is_not_written(tmp_path: Path) -> None:
+    """Whatever a bug may store, the file on disk stays as it was."""
+    manager = StateManager(tmp_path, StepClock())
+    with manager.update() as state:
+        state.streak = 1
+    before = manager.path.read_bytes()
+    with pytest.raises(StateTooLargeError), manager.update() as state:
+        state.account = "x" * MAX_BYTES
+    assert manager.path.read_bytes() == before
+    assert manager.load().streak == 1

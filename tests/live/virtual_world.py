@@ -17,10 +17,12 @@ from fractaltrader.live.assembly import build_bot
 from fractaltrader.live.audit import Line, audit
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.ledger import Ledger
-from fractaltrader.live.state import BotState, Intent
-from fractaltrader.live.state_manager import StateManager
+from fractaltrader.live.parameters import DataParameters
+from fractaltrader.live.state import Intent
+from fractaltrader.live.state_manager import StateManager, _Saved
 from fractaltrader.market import Timeframe
 from fractaltrader.market.universe import instruments_for
+from fractaltrader.risk.breaker_parameters import BreakerParameters
 from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.serving.transport import InProcessSocket, InProcessTransport
@@ -73,9 +75,9 @@ class WatchedStateManager(StateManager):
         super().__init__(folder, clock)
         self._on_write = on_write
 
-    def _save_state(self, state: BotState, previous_ms: int) -> None:
+    def _save_state(self, previous: _Saved) -> None:
         self._on_write()
-        super()._save_state(state, previous_ms)
+        super()._save_state(previous)
         self._on_write()
 
 
@@ -107,6 +109,16 @@ class World:
     seed: int = 3
     coins: tuple[str, ...] = ("BTC", "ETH", "SOL")
     naked: list[str] = field(default_factory=list)
+    # Out of the way: what these tests trade may lose much, which is not what they are about.
+    breaker: BreakerParameters = field(
+        default_factory=lambda: BreakerParameters(
+            max_drawdown=0.9,
+            max_daily_loss=0.5,
+            max_consecutive_losses=50,
+            max_trades_per_day=1000,
+            max_data_age_bars=100,
+        )
+    )
 
     def open(self) -> None:
         """Build exchange and feed; needs a running loop."""
@@ -125,7 +137,9 @@ class World:
         )
         self.signer = Signer(KEY)
         self.exchange.faucet(self.signer.address, Decimal(10_000))
-        self.config = Config(trade=TradeConfig(coins=self.coins))
+        # The market of this world ends before the bot does, which is no news.
+        data = DataParameters(watchdog_bars=100)
+        self.config = Config(trade=TradeConfig(coins=self.coins), data=data)
         self.replay = asyncio.create_task(self._replay())
 
     async def _replay(self) -> None:
@@ -170,6 +184,7 @@ class World:
             state=WatchedStateManager(self.folder, self.clock, on_write),
             ledger=WatchedLedger(self.folder, on_write),
             clock=self.clock,
+            breaker=self.breaker,
         )
 
     async def trade(

@@ -164,11 +164,9 @@ def test_streak_counts_runs() -> None:
 
 
 def test_portfolio_limits() -> None:
-    """A coin is held once, positions are counted by coin, and total notional is bounded."""
-    limits = PortfolioLimits(max_open_positions=2, max_total_notional=5)
+    """A coin is held once, and positions are counted by coin."""
+    limits = PortfolioLimits(max_open_positions=2)
     assert limits.refusal("BTC", []) is None
     assert str(limits.refusal("BTC", ["BTC"])).startswith("one_per_coin")
     assert limits.refusal("BTC", ["ETH", "ETH"]) is None
     assert limits.refusal("BTC", ["ETH", "SOL"]) == "max_open_positions: 2 of 2 open"
-    assert limits.notional_refusal(40_000, 10_000, 10_000) is None
-    assert str(limits.notional_refusal(40_000, 10_001, 10_000)).startswith("max_total_notional")

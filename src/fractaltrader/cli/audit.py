@@ -38,7 +38,10 @@ async def audit_run(folder: Path) -> "list[Line]":
     from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+    from fractaltrader.exchange.hyperliquid.connect import connect
+    from fractaltrader.exchange.limits import Priority
     from fractaltrader.exchange.transport import Transport
+    from fractaltrader.home import fractal_home
     from fractaltrader.live.audit import audit as compare
     from fractaltrader.live.ledger import Ledger
     from fractaltrader.live.state_manager import StateManager
@@ -50,11 +53,20 @@ async def audit_run(folder: Path) -> "list[Line]":
         from fractaltrader.simulator.serving.transport import transport_from_snapshot
 
         transport = transport_from_snapshot(snapshot.read_bytes())
+        venue = HyperliquidVenue(
+            transport, None, account=state.account, clock=SystemClock(), mainnet=False
+        )
     else:
         transport = HttpTransport(state.venue)
-    venue = HyperliquidVenue(
-        transport, None, account=state.account, clock=SystemClock(), mainnet=False
-    )
+        venue = connect(
+            transport,
+            state.venue,
+            None,
+            account=state.account,
+            home=fractal_home(),
+            spender="audit",
+            priority=Priority.INFORM,
+        )
     ledger = Ledger(folder)
     try:
         return await compare(venue, ledger, state)

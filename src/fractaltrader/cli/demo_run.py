@@ -124,7 +124,7 @@ async def play(folder: Path, plan: Plan, feed: Feed, watch: Watch) -> Desk:
     exchange.faucet(signer.address, FUNDS_USD)
     transport = InProcessTransport(exchange, clock)
     venue = HyperliquidVenue(transport, signer, account=signer.address, clock=clock, mainnet=False)
-    desk = build_desk(folder, venue, signer.address, clock)
+    desk = build_desk(folder, venue, signer.address, clock, plan.config.breaker)
 
     def on_event() -> None:
         watch(desk, (desk.view.time_ms - feed.start_ms) / (feed.end_ms - feed.start_ms))

@@ -11,18 +11,20 @@ from fractaltrader.cli import (
     backtest,
     certify,
     chart,
+    control,
     data,
     demo,
+    errors,
     exchange,
+    guard,
+    limits,
     report,
     run,
     status,
-    stop,
     strategy,
 )
 from fractaltrader.errors import UserError
 
-EXIT_USER_ERROR = 2
 EXIT_SYSTEM_ERROR = 1
 
 app = typer.Typer(
@@ -36,16 +38,24 @@ for command in (
     demo.demo,
     run.run,
     status.status,
-    stop.stop,
+    control.stop,
+    control.kill,
+    control.pause,
+    control.resume,
+    control.flatten,
+    control.reset_breaker,
+    guard.guard,
     report.report,
     audit.audit,
     backtest.backtest,
     certify.certify,
     chart.chart,
     exchange.exchange,
+    limits.limits,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(errors.app, name="errors")
 app.add_typer(strategy.app, name="strategy")
 
 
@@ -56,12 +66,12 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point; a user's mistake becomes one line and exit code 2, a disk's or system's 1."""
+    """Entry point; a user's mistake becomes one line and its exit code, a disk's or system's 1."""
     try:
         app()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_USER_ERROR)
+        sys.exit(error.exit_code)
     except (OSError, sqlite3.Error) as error:
         typer.echo(f"error: {type(error).__name__}: {error}; check the disk and paths", err=True)
         sys.exit(EXIT_SYSTEM_ERROR)

@@ -7,7 +7,12 @@ import typer
 
 if TYPE_CHECKING:
     from fractaltrader.config import Config
+    from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+    from fractaltrader.exchange.hyperliquid.signing import Signer
     from fractaltrader.exchange.port import Venue
+    from fractaltrader.exchange.transport import Transport
+
+EXIT_INTERRUPTED = 130
 
 
 def run(
@@ -50,39 +55,78 @@ def _with_options(
 async def _trade(config: "Config", folder: Path) -> None:
     """Check everything a user can get wrong before anything is written, then trade."""
     from fractaltrader.errors import UserError
-    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+    from fractaltrader.exchange.hyperliquid.connect import connect
     from fractaltrader.home import fractal_home
     from fractaltrader.live.assembly import check_config
-    from fractaltrader.live.bot import check_coins
-    from fractaltrader.live.wallet import check_role, fund_from_faucet, signer_for
+    from fractaltrader.live.wallet import check_local_exchange, signer_for
 
     check_config(config)
-    url = config.venue.endpoint
-    signer = signer_for(url, fractal_home())
+    url, home = config.venue.endpoint, fractal_home()
+    signer = signer_for(url, home)
+    await check_local_exchange(url)
     transport = HttpTransport(url)
 
     def venue_for(account: str) -> HyperliquidVenue:
-        return HyperliquidVenue(
-            transport, signer, account=account, clock=SystemClock(), mainnet=False
+        return connect(
+            transport,
+            url,
+            signer,
+            account=account,
+            home=home,
+            spender=folder.name,
+            params=config.budget,
         )
 
     try:
-        probe = venue_for(signer.address)
-        check_coins(config.trade.coins, await probe.instruments())
-        await _check_candles(probe, config)
-        role = await probe.role()
-        if role.get("role") == "missing" and config.venue.mode == "sim":
-            await fund_from_faucet(transport, signer.address)
-            role = await probe.role()
-        account = check_role(role, signer, config.venue.account)
+        account = await _probed(config, venue_for(signer.address), transport, signer)
         await _run_bot(config, folder, venue_for(account), account)
     except ExchangeError as error:
         raise UserError(f"venue {url}: {error}") from error
     finally:
         await transport.close()
+
+
+async def _probed(
+    config: "Config", venue: "HyperliquidVenue", transport: "Transport", signer: "Signer"
+) -> str:
+    """The account to trade. A venue that does not answer is asked again until it does."""
+    import os
+    from random import Random
+
+    from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+    from fractaltrader.exchange.backoff import JitteredExponential
+    from fractaltrader.exchange.errors import TransientError
+
+    def tell(state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        typer.echo(f"the venue does not answer ({failure}); asking again", err=True)
+
+    attempts = AsyncRetrying(
+        wait=JitteredExponential(Random(os.getpid())),  # nosec B311
+        retry=retry_if_exception_type(TransientError),
+        before_sleep=tell,
+        reraise=True,
+    )
+    return await attempts(_probe, config, venue, transport, signer)
+
+
+async def _probe(
+    config: "Config", venue: "HyperliquidVenue", transport: "Transport", signer: "Signer"
+) -> str:
+    from fractaltrader.live.bot import check_coins
+    from fractaltrader.live.wallet import check_role, fund_from_faucet
+
+    check_coins(config.trade.coins, await venue.instruments())
+    await _check_candles(venue, config)
+    role = await venue.role()
+    if role.get("role") == "missing" and config.venue.mode == "sim":
+        await fund_from_faucet(transport, signer.address)
+        role = await venue.role()
+    return check_role(role, signer, config.venue.account)
 
 
 async def _check_candles(venue: "Venue", config: "Config") -> None:
@@ -105,18 +149,26 @@ async def _check_candles(venue: "Venue", config: "Config") -> None:
 
 async def _run_bot(config: "Config", folder: Path, venue: "Venue", account: str) -> None:
     import asyncio
-    import signal
+    import os
+    from contextlib import closing
 
     from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.home import fractal_home
     from fractaltrader.live.assembly import build_bot, build_desk
     from fractaltrader.live.lock import only_bot, only_trader
     from fractaltrader.live.logs import configure_logs
+    from fractaltrader.live.notify import Notifier
+    from fractaltrader.live.signals import stop_on_signals
 
     url = config.venue.endpoint
     with only_bot(folder), only_trader(fractal_home(), account, url):
         configure_logs(folder, terminal=True)
-        bot = build_bot(config, build_desk(folder, venue, account, SystemClock()))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, bot.stop)
-        await bot.run(venue_name=url)
+        desk = build_desk(folder, venue, account, SystemClock(), config.breaker, config.reconcile)
+        with closing(Notifier(os.environ)) as notify:
+            bot = build_bot(config, desk, notify=notify)
+            stop_on_signals(asyncio.get_running_loop(), bot)
+            try:
+                await bot.run(venue_name=url)
+            except asyncio.CancelledError:
+                typer.echo("ended at once; positions keep their stops on the exchange", err=True)
+                raise typer.Exit(EXIT_INTERRUPTED) from None

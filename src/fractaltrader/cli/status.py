@@ -1,14 +1,25 @@
 """`fractal status`: what a run is doing, from its own files."""
 
+from typing import TYPE_CHECKING
+
 from fractaltrader.cli.runs import RunName
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fractaltrader.live.state import BotState
+    from fractaltrader.risk.breaker_state import Latch
+
+INCIDENTS_SHOWN = 5
+FRACTIONS = ("daily_loss", "drawdown")
 
 
 def status(name: RunName = None) -> None:
-    """Show whether a bot runs, its positions with their stop and target, and recent incidents."""
+    """Show whether a bot runs, its positions with their stop and target, the circuit breaker, and
+    recent incidents."""
     import time
 
     from rich.console import Console
-    from rich.table import Table
 
     from fractaltrader.cli.runs import existing_run
     from fractaltrader.exchange.clock import SystemClock
@@ -32,12 +43,72 @@ def status(name: RunName = None) -> None:
     if curve:
         console.print(f"equity {curve[-1][1]:.2f} USDC at {utc(curve[-1][0])}")
     console.print(f"fills {len(ledger.fills())}, streak {state.streak:+d}")
+    for line in entries_lines(state):
+        console.print(line)
+    console.print(_positions_table(state))
+    console.print(breaker_table(state))
+    for time_ms, kind, detail in ledger.incidents()[-INCIDENTS_SHOWN:]:
+        console.print(f"{utc(time_ms)} {kind}: {detail}", highlight=False)
+    ledger.close()
+
+
+def entries_lines(state: "BotState") -> list[str]:
+    """What keeps the bot from making entries, and commands that wait for it."""
+    lines = ["paused by the operator; `fractal resume` ends it"] if state.paused else []
+    if state.flattening:
+        coins = ", ".join(state.flattening).replace("*", "all coins")
+        lines.append(f"flattening {coins}")
+    if state.control.pending:
+        lines.append(f"commands waiting: {', '.join(c.verb for c in state.control.pending)}")
+    return lines
+
+
+def _positions_table(state: "BotState") -> "Table":
+    from rich.table import Table
+
+    from fractaltrader.market.bars import utc
+
     table = Table("coin", "size", "stop", "target", "opened", title="open positions")
     for coin, epoch in sorted(state.epochs.items()):
         intent = epoch.intent
         stop, target = (str(intent.stop), str(intent.target)) if intent else ("?", "?")
         table.add_row(coin, str(epoch.size), stop, target, utc(epoch.opened_ms))
-    console.print(table)
-    for time_ms, kind, detail in ledger.incidents()[-5:]:
-        console.print(f"{utc(time_ms)} {kind}: {detail}", highlight=False)
-    ledger.close()
+    return table
+
+
+def breaker_table(state: "BotState") -> "Table":
+    """Per cause: value, limit, distance between them, trips today, where it stands, and why."""
+    from rich.table import Table
+
+    table = Table(
+        "cause",
+        "value",
+        "limit",
+        "distance",
+        "trips today",
+        "state",
+        "last reason",
+        title="breaker",
+    )
+    for cause, latch in state.breaker.latches.items():
+        percent = cause in FRACTIONS
+        numbers = (latch.value, latch.limit, max(latch.limit - latch.value, 0.0))
+        table.add_row(
+            str(cause),
+            *(f"{number:.2%}" if percent else f"{number:.4g}" for number in numbers),
+            str(latch.trips_today),
+            _standing(latch),
+            latch.reason,
+        )
+    return table
+
+
+def _standing(latch: "Latch") -> str:
+    from fractaltrader.market.bars import utc
+
+    if latch.phase == "closed":
+        return "armed"
+    if latch.phase == "half_open":
+        return "[yellow]half-open: one probe entry[/]"
+    end = f"until {utc(latch.until_ms)}" if latch.until_ms else "until `fractal reset-breaker`"
+    return f"[bold red]TRIPPED[/] {end}"

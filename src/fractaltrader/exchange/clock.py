@@ -1,6 +1,8 @@
-"""The wall clock; everything else is handed one."""
+"""The clocks of this machine; everything else is handed one."""
 
+import asyncio
 import time
+from typing import Protocol
 
 
 class SystemClock:
@@ -8,3 +10,25 @@ class SystemClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+
+class PacedClock(Protocol):
+    """A clock that can also let its time pass."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the clock's origin."""
+        ...
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        """Return once `duration_ms` of this clock have passed."""
+        ...
+
+
+class MonotonicClock:
+    """Milliseconds since this machine started: the same in all processes, set by nobody."""
+
+    def now_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        await asyncio.sleep(duration_ms / 1000)

@@ -57,9 +57,13 @@ class HttpTransport:
             ) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise TransportError(f"cannot reach {self._base_url}: {error}", sent=False) from error
+            timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
+            text = f"cannot reach {self._base_url}: {error}"
+            raise TransportError(text, sent=False, timed_out=timed_out) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TransportError(f"{type(error).__name__}: {error}", sent=True) from error
+            timed_out = isinstance(error, TimeoutError)
+            text = f"{type(error).__name__}: {error}"
+            raise TransportError(text, sent=True, timed_out=timed_out) from error
 
     async def connect(self) -> HttpSocket:
         url = "ws" + self._base_url.removeprefix("http") + "/ws"

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
+from fractaltrader.exchange.errors import Classified
+from fractaltrader.exchange.limits import Priority
 from fractaltrader.market import Bar, Instrument, Timeframe
 
 
@@ -53,13 +55,18 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderOutcome:
-    """The venue's answer for one order; `filled` is what the answer itself reports as executed."""
+    """The venue's answer for one order; `filled` is what the answer itself reports as executed.
+
+    A rejected one carries the venue's text and what the catalogue makes of it: an `OrderGoneError`
+    of a reduce-only order, for instance, says that the position is flat already.
+    """
 
     kind: OutcomeKind
     oid: int | None = None
     filled: Decimal = Decimal(0)
     average_price: Decimal | None = None
     error: str | None = None
+    classified: Classified | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class OpenOrder:
     trigger_price: Decimal | None
     kind: Literal["limit", "tp", "sl"]
     placed_ms: int
+    whole_position: bool = False  # follows the position, whatever `size` says
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,29 @@ class Fill:
     start_position: Decimal
     direction: str
     taker: bool
+    liquidated: bool = False  # the venue closed the position for want of margin
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """One hourly funding payment; `usdc` is signed, received above zero."""
+
+    coin: str
+    time_ms: int
+    usdc: Decimal
+    size: Decimal  # signed position it was for
+    rate: Decimal  # an hour
+
+
+@dataclass(frozen=True, slots=True)
+class Leverage:
+    """How a coin's positions are margined."""
+
+    value: int
+    cross: bool
+
+    def __str__(self) -> str:
+        return f"{self.value}x {'cross' if self.cross else 'isolated'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +199,42 @@ class Disconnected:
     """The stream is down; nothing more is known until `Connected`."""
 
     reason: str
+    row: int | None = None  # of the error catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkew:
+    """How far the venue's clock is ahead of ours (negative: behind), give or take `error_ms`."""
+
+    ahead_ms: int
+    error_ms: int
+    measured_ms: int  # our clock
 
 
 StreamEvent = CandleUpdate | OrderUpdate | FillUpdate | Connected | Disconnected
 
 
 class Venue(Protocol):
-    """The exchange as the bot uses it. Reads raise TransientError or CriticalError."""
+    """The exchange as the bot uses it. Reads raise TransientError or CriticalError.
+
+    Every request waits for the shared budget of the venue's limits. Reads are charged at the
+    priority of this view, `RECONCILE` unless said otherwise; cancels and orders that only reduce
+    are charged at `PROTECT`, other actions at `ENTER`.
+    """
+
+    @property
+    def skew(self) -> ClockSkew | None:
+        """How the venue's clock differs from ours, as `time_ms` last measured it."""
+        ...
+
+    def with_priority(self, priority: Priority) -> Self:
+        """The same venue, its reads charged at `priority`."""
+        ...
+
+    async def learn_limits(self) -> None:
+        """Ask the venue, at most once an hour, what the account has left of its lifetime of
+        actions; entries are refused before they would eat protection's reserve of it."""
+        ...
 
     async def instruments(self) -> dict[str, Instrument]:
         """Perpetuals by coin, delisted ones marked."""
@@ -223,16 +283,26 @@ class Venue(Protocol):
         """
         ...
 
-    async def protect(self, orders: list[OrderRequest]) -> list[OrderOutcome]:
+    async def protect(
+        self, orders: list[OrderRequest], *, expires_ms: int | None = None
+    ) -> list[OrderOutcome]:
         """Attach a stop and a target to an open position; raises as `place` does."""
         ...
 
-    async def cancel(self, coin: str, cloid: str) -> bool:
-        """Cancel by client order id; False when the order is already gone."""
+    async def cancel(self, coin: str, reference: str | int) -> bool:
+        """Cancel by client order id or oid; False when the order is already gone."""
         ...
 
     async def set_leverage(self, coin: str, leverage: int) -> None:
         """Set cross leverage for `coin`."""
+        ...
+
+    async def leverage(self, coin: str) -> Leverage:
+        """The leverage and margin mode that an order in `coin` would have now."""
+        ...
+
+    async def funding(self, since_ms: int) -> list[Funding]:
+        """Funding paid and received at or after `since_ms`, oldest first, all pages."""
         ...
 
     def stream(self, coins: list[str], timeframe: Timeframe) -> AsyncIterator[StreamEvent]:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fractaltrader.exchange.port import Account, Fill, OrderRecord, Side, Venue
+from fractaltrader.exchange.port import Account, Fill, Funding, OrderRecord, Side, Venue
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.protection import is_protected
 from fractaltrader.live.state import BotState, Intent
@@ -33,11 +33,16 @@ async def audit(venue: Venue, ledger: Ledger, state: BotState) -> list[Line]:
     return [
         *_fills(ours, theirs),
         _positions(state, account),
-        _equity(state, ours, account, mids),
+        _funding(paid := ledger.funding(), await venue.funding(state.ledger_since_ms)),
+        _equity(state, ours, paid, account, mids),
         _line(
             "open positions with a resting stop",
-            len(state.epochs),
-            sum(is_protected(position, orders) for position in account.positions.values()),
+            sum(epoch.intent is not None for epoch in state.epochs.values()),
+            sum(
+                is_protected(position, orders)
+                for coin, position in account.positions.items()
+                if coin in state.epochs and state.epochs[coin].intent is not None
+            ),
         ),
         await _same_action(venue, entered),
         await _doubled(venue, ledger.intents()),
@@ -68,7 +73,12 @@ def _fills(ours: list[Fill], theirs: list[Fill]) -> list[Line]:
 
 def _positions(state: BotState, account: Account) -> Line:
     ours = {coin: epoch.size for coin, epoch in sorted(state.epochs.items())}
-    theirs = {coin: position.size for coin, position in sorted(account.positions.items())}
+    # What was there before the accounting began and never moved since has no epoch.
+    theirs = {
+        coin: position.size
+        for coin, position in sorted(account.positions.items())
+        if coin in ours or position.size != state.opening_positions.get(coin)
+    }
     return Line("positions", _sizes(ours), _sizes(theirs), ours == theirs)
 
 
@@ -76,10 +86,23 @@ def _sizes(sizes: dict[str, Decimal]) -> str:
     return ", ".join(f"{coin} {size}" for coin, size in sizes.items()) or "none"
 
 
-def _equity(state: BotState, fills: list[Fill], account: Account, mids: dict[str, Decimal]) -> Line:
-    """Opening equity plus every cash flow plus what is held at the mark, from fills alone."""
-    cash = state.opening_equity or Decimal(0)
-    held: dict[str, Decimal] = {}
+def _funding(ours: list[Funding], theirs: list[Funding]) -> Line:
+    return _line(
+        "funding, USDC", *(sum((p.usdc for p in paid), Decimal(0)) for paid in (ours, theirs))
+    )
+
+
+def _equity(
+    state: BotState,
+    fills: list[Fill],
+    paid: list[Funding],
+    account: Account,
+    mids: dict[str, Decimal],
+) -> Line:
+    """Opening equity plus every cash flow plus what is held at the mark, from our books alone."""
+    cash = (state.opening_equity or Decimal(0)) - state.opening_value
+    cash += state.transferred + sum((payment.usdc for payment in paid), Decimal(0))
+    held = dict(state.opening_positions)
     for fill in fills:
         signed = fill.size if fill.side is Side.BUY else -fill.size
         cash -= signed * fill.price + fill.fee

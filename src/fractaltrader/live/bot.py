@@ -5,33 +5,49 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
+from itertools import cycle
 
 import structlog
 
 from fractaltrader.errors import UserError, did_you_mean
-from fractaltrader.exchange.errors import RejectedError, TransientError, UnknownOutcomeError
+from fractaltrader.exchange.errors import (
+    CriticalError,
+    ExchangeError,
+    RejectedError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from fractaltrader.exchange.port import (
     CandleUpdate,
     Connected,
     Disconnected,
     FillUpdate,
+    Leverage,
     OrderUpdate,
     StreamEvent,
 )
+from fractaltrader.live.by_hand import is_by_hand, lost_stop
 from fractaltrader.live.closed_bars import ClosedBars
+from fractaltrader.live.control import Verb, carry_out
 from fractaltrader.live.decide import Decider
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
+from fractaltrader.live.flatten import flatten
+from fractaltrader.live.parameters import DataParameters
 from fractaltrader.live.reconcile import reconcile, refuse_foreign
-from fractaltrader.live.state import BotState
+from fractaltrader.live.state import ALL_COINS, BotState
 from fractaltrader.live.state_manager import StateLockedError
+from fractaltrader.live.strays import sweep
 from fractaltrader.market import Bar, Instrument, Timeframe
+from fractaltrader.risk.breaker_parameters import Action
 from fractaltrader.risk.sizing import RiskParameters
 
 log = structlog.get_logger()
 
+FILE_ERRORS = (OSError, sqlite3.Error, StateLockedError)
 QUEUE_LIMIT = 10_000
 HEARTBEAT_SECONDS = 2.0
 RECONCILE_SECONDS = 60.0
@@ -46,6 +62,7 @@ class BotSettings:
     coins: tuple[str, ...]
     timeframe: Timeframe
     risk: RiskParameters
+    data: DataParameters = field(default_factory=DataParameters)
 
 
 def check_coins(coins: Sequence[str], instruments: Mapping[str, Instrument]) -> None:
@@ -63,6 +80,7 @@ class Tick(StrEnum):
 
     HEARTBEAT = "heartbeat"
     RECONCILE = "reconcile"
+    LAST = "last"  # before the books close
 
 
 class Retry:
@@ -93,13 +111,19 @@ class Bot:
         settings: BotSettings,
         *,
         on_event: Callable[[], None] = lambda: None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._desk = desk
         self._decider = decider
         self._settings = settings
         self._executor = Executor(desk)
         self._on_event = on_event
-        self._bars = ClosedBars(desk, decider, settings.coins, settings.timeframe)
+        self._notify = notify
+        self._task: asyncio.Task[None] | None = None
+        self._trading = False
+        self._heard_ms = 0  # our clock: when market data last arrived
+        self._bars = ClosedBars(desk, decider, settings.coins, settings.timeframe, settings.data)
+        self._leverage_turn = cycle(settings.coins)
         self._retry = Retry()
         self._queue: asyncio.Queue[StreamEvent | Tick] = asyncio.Queue(QUEUE_LIMIT)
         self._stopping = asyncio.Event()
@@ -111,11 +135,35 @@ class Bot:
         with suppress(asyncio.QueueFull):
             self._queue.put_nowait(Tick.HEARTBEAT)
 
+    def kill(self) -> None:
+        """End `run` at once, with CancelledError, whatever it waits for; nothing rests on the
+        venue that adds risk, and positions keep their stops there."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def run(self, *, venue_name: str) -> None:
-        """Trade until stopped. CriticalError ends it; everything transient is retried."""
-        await self._start(venue_name)
-        if self._stopping.is_set():
-            return
+        """Trade until stopped. CriticalError ends it; everything transient is retried.
+
+        Raises BreakerStopError when the circuit breaker ends it, or would not let it go on.
+        """
+        self._task = asyncio.current_task()
+        try:
+            await self._start(venue_name)
+            if not self._stopping.is_set():
+                self._notify("READY=1")
+                await self._trade()
+        except CriticalError as error:
+            await self._critical(error)
+            raise
+        finally:
+            self._notify("STOPPING=1")
+
+    async def _trade(self) -> None:
+        if (stopped := self._desk.breaker.stop_error()) is not None:
+            # Everything was reconciled and protected; nothing more may be done until a reset.
+            raise stopped
+        self._trading = True
+        self._heard_ms = self._desk.clock.now_ms()
         helpers = [
             asyncio.create_task(self._read_stream()),
             asyncio.create_task(self._tick(Tick.HEARTBEAT, HEARTBEAT_SECONDS)),
@@ -135,7 +183,10 @@ class Bot:
             raise self._failure
         # What the stream had not delivered yet is asked for, so that the books close complete.
         await self._handle(Tick.RECONCILE)
-        self._desk.write()
+        await self._handle(Tick.LAST)
+        if (stopped := self._desk.breaker.stop_error()) is not None:
+            raise stopped
+        self._desk.end()
         self._desk.event("stopped; open positions keep their stop and target on the exchange")
 
     def _helper_ended(self, task: asyncio.Task[None]) -> None:
@@ -171,24 +222,44 @@ class Bot:
         desk.event(f"started on {venue_name} with {', '.join(settings.coins)}")
 
     async def _set_leverage(self, coin: str) -> None:
-        """Sizes assume this leverage, so a coin whose leverage is refused is not entered."""
+        """Sizes assume this leverage, so a coin that the venue refuses it for is not entered."""
         desk = self._desk
         leverage = self._settings.risk.leverage_for(desk.instruments[coin])
         try:
             await desk.venue.set_leverage(coin, leverage)
         except RejectedError as error:
-            desk.blocked[coin] = f"leverage {leverage} was refused: {error}"
-            desk.incident("leverage refused", f"{coin}: {error}")
+            desk.incident("leverage refused", f"{coin}: {error}", error)
+        await self._verify_leverage(coin)
+
+    async def _verify_leverage(self, coin: str) -> None:
+        """Believe only what the venue reads back; somebody may have changed it by hand."""
+        desk = self._desk
+        wanted = Leverage(self._settings.risk.leverage_for(desk.instruments[coin]), cross=True)
+        found = await desk.venue.leverage(coin)
+        if found == wanted:
+            desk.blocked.pop(coin, None)
+            return
+        reason = f"leverage: the venue has {found}, sizes assume {wanted}"
+        if desk.blocked.get(coin) != reason:
+            desk.incident("leverage differs", f"{coin}: the venue has {found}, not {wanted}")
+        desk.blocked[coin] = reason
 
     async def _start_accounting(self) -> None:
-        """Remember where this account's accounting starts: flat, or not at all."""
+        """Remember where this account's accounting starts: flat, unless somebody else's positions
+        are to be adopted or ignored."""
         desk = self._desk
         account = await desk.venue.account()
-        refuse_foreign(desk, account)
+        held = account.positions
+        if desk.reconcile.orphan_positions == "stop":
+            refuse_foreign(desk, account)
         now = await desk.venue.time_ms()
 
         def opened(state: BotState) -> None:
             state.opening_equity = account.equity
+            state.opening_positions = {coin: position.size for coin, position in held.items()}
+            state.opening_value = sum(
+                (p.size * p.entry_price + p.unrealized_pnl for p in held.values()), Decimal(0)
+            )
             state.ledger_since_ms = now
 
         desk.write(opened)
@@ -206,42 +277,107 @@ class Bot:
             await asyncio.sleep(seconds)
             await self._queue.put(tick)
 
+    async def _critical(self, error: CriticalError) -> None:
+        """Remember it over restarts; an error at the start only keeps the bot from starting."""
+        if not self._trading:
+            return
+        try:
+            self._desk.breaker.critical(error)
+            if self._desk.breaker.action is Action.FLATTEN:
+                await flatten(self._desk, {ALL_COINS})
+        except (ExchangeError, *FILE_ERRORS) as failure:
+            log.error("after a critical error", critical=str(error), error=str(failure))
+
     async def _handle(self, event: StreamEvent | Tick) -> None:
         """One event. What the venue or the disk refused for now is made good by a later
         reconciliation, which the failure makes due."""
         try:
-            await self._dispatch(event)
-        except (TransientError, UnknownOutcomeError, RejectedError) as error:
-            self._retry.failed()
-            self._desk.incident(type(error).__name__, str(error))
-        except (OSError, sqlite3.Error, StateLockedError) as error:
+            await self._attempt(event)
+        except FILE_ERRORS as error:
             self._retry.failed()
             # The ledger may be what cannot be written.
             log.error("files cannot be written", error=str(error))
+            with suppress(*FILE_ERRORS):
+                self._desk.breaker.error(error)
+
+    async def _attempt(self, event: StreamEvent | Tick) -> None:
+        try:
+            await self._dispatch(event)
+        except (TransientError, UnknownOutcomeError, RejectedError) as error:
+            self._retry.failed()
+            self._desk.incident(type(error).__name__, str(error), error)
+            self._desk.breaker.error(error)
 
     async def _dispatch(self, event: StreamEvent | Tick) -> None:
         desk = self._desk
         match event:
             case CandleUpdate():
+                self._heard_ms = desk.clock.now_ms()
                 await self._candle(event)
             case FillUpdate():
-                for fill in event.fills:
-                    if fill.time_ms >= desk.since_ms:
-                        desk.record(fill)
+                await self._fills(event)
             case OrderUpdate():
                 desk.ledger.add_order_event(event.record)
+                if (lost := lost_stop(desk, event.record)) is not None:
+                    desk.incident("stop lost", lost)
+                    await self._catch_up()
             case Connected():
                 self._bars.behind = True
                 await self._catch_up()
             case Disconnected():
                 desk.incident("stream lost", event.reason)
+                desk.breaker.error(TransientError(event.reason))
+            case Tick.LAST:
+                await desk.learn_funding(await desk.venue.time_ms(), now=True)
             case Tick.HEARTBEAT:
-                if desk.write().control.stop_requested:
-                    self.stop()
+                self._heartbeat()
+                await self._obey()
+                # Frames that wait their turn are no silence.
+                if self._queue.empty() and (silent := self._bars.silent()):
+                    desk.incident("candles stopped", f"{', '.join(silent)}: asked for by REST")
+                    self._bars.behind = True
+                    await self._catch_up()
                 elif self._retry.due():
                     await self._catch_up()
             case Tick.RECONCILE:
                 await self._catch_up()
+                await desk.venue.learn_limits()
+                await self._verify_leverage(next(self._leverage_turn))
+
+    async def _fills(self, event: FillUpdate) -> None:
+        """Account for executions; what somebody else's do to protection is repaired at once."""
+        desk = self._desk
+        fresh = [fill for fill in event.fills if fill.time_ms >= desk.since_ms]
+        recorded = [fill for fill in fresh if desk.record(fill)]
+        if any(is_by_hand(fill) for fill in recorded):
+            await self._catch_up()
+        await sweep(desk)
+
+    def _heartbeat(self) -> None:
+        """Show life, let the breaker see the time, and take the operator's commands."""
+        self._notify("WATCHDOG=1")
+        desk = self._desk
+        silent_ms = desk.clock.now_ms() - self._heard_ms
+        desk.breaker.beat(silent_ms / self._settings.timeframe.ms)
+        for verb in carry_out(desk):
+            if verb is Verb.KILL:
+                self.kill()
+            self.stop()
+
+    async def _obey(self) -> None:
+        """Do what the breaker or the operator demands of open positions, until it is done."""
+        desk, action = self._desk, self._desk.breaker.action
+        coins = set(desk.flattening)
+        if action is Action.FLATTEN and (
+            desk.book.epochs.keys() - desk.untouchable or desk.intents
+        ):
+            coins.add(ALL_COINS)
+        if coins and await flatten(desk, coins):
+            await self._catch_up()
+            desk.flattening.clear()
+            desk.write()
+        if action is Action.STOP:
+            self.stop()
 
     async def _catch_up(self) -> None:
         """Missing bars, then missing facts; tried again later where it fails."""
@@ -267,4 +403,5 @@ class Bot:
         close_ms = self._settings.timeframe.close_time(bar.open_time)
         self._desk.ledger.add_equity(close_ms, account.equity)
         self._desk.view.account = account
+        self._desk.breaker.account(account)
         self._desk.view.orders = await self._desk.venue.open_orders()

@@ -1,16 +1,23 @@
 """From a closed bar to an intention: strategy, limits, risk, and the reason when there is none."""
 
+import asyncio
+import math
 from dataclasses import replace
 
 from fractaltrader.exchange.errors import TransientError
-from fractaltrader.exchange.port import Account
+from fractaltrader.exchange.limits import Priority
+from fractaltrader.exchange.port import Account, Position
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.intents import make_intent
+from fractaltrader.live.freshness import Facts, Freshness
+from fractaltrader.live.intents import illegal, make_intent
 from fractaltrader.live.state import Intent
-from fractaltrader.market import Bar, Timeframe
-from fractaltrader.risk.portfolio import PortfolioLimits
+from fractaltrader.market import Bar, Instrument, Timeframe
+from fractaltrader.risk.portfolio import Holding, PortfolioLimits
 from fractaltrader.risk.sizing import RiskParameters, SizeDecision, decide_size
 from fractaltrader.strategies.base import Signal, Strategy, StrategySession
+
+# Protection must not wait behind an entry that waits for the budget.
+PATIENCE_SECONDS = 5.0
 
 
 class Decider:
@@ -25,6 +32,7 @@ class Decider:
         risk: RiskParameters,
         limits: PortfolioLimits,
         slippage: float,
+        freshness: Freshness,
     ) -> None:
         self._desk = desk
         self._strategy = strategy
@@ -32,6 +40,7 @@ class Decider:
         self._risk = risk
         self._limits = limits
         self._slippage = slippage
+        self._freshness = freshness
         self._sessions: dict[str, StrategySession] = {}
         self._newest: dict[str, int] = {}
 
@@ -57,59 +66,128 @@ class Decider:
         if refusal is not None:
             self._note(signal, refusal, None)
             return None
+        desk, asked = self._desk, asyncio.get_running_loop().time()
         try:
-            account = await self._desk.venue.account()
-            mids = await self._desk.venue.mid_prices()
-        except TransientError as error:
-            self._note(signal, f"venue_unavailable: {error}", None)
+            venue = desk.venue.with_priority(Priority.ENTER)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                account = await venue.account()
+                mids = await venue.mid_prices()
+        except (TransientError, TimeoutError) as error:
+            desk.breaker.error(error)
+            self._note(signal, f"venue_unavailable: {str(error) or 'no answer in time'}", None)
             return None
         price = float(mids.get(signal.coin, 0))
-        refusal = self._too_late(signal, price, account)
+        self._desk.breaker.account(account)
+        facts = Facts(
+            self._newest.get(signal.coin, signal.bar_time),
+            account,
+            (asyncio.get_running_loop().time() - asked) * 1000,
+            desk.clock.now_ms(),
+            desk.venue.skew,
+        )
+        refusal = (
+            self._freshness.refusal(facts)
+            or self._too_late(signal, price, account)
+            or desk.breaker.refusal()
+        )
         if refusal is not None:
             self._note(signal, refusal, None)
             return None
+        instrument = self._desk.instruments[signal.coin]
         decision = decide_size(
             replace(signal, entry=price),
             float(account.equity),
             float(account.equity - account.margin_used),
             self._desk.book.streak,
-            self._desk.instruments[signal.coin],
-            self._risk,
+            instrument,
+            self._probe_risk(),
         )
-        refusal = decision.refused or self._limits.notional_refusal(
-            _notional(account), float(decision.size) * price, float(account.equity)
-        )
+        refusal = decision.refused or self._portfolio_refusal(signal, decision, price, account)
         if refusal is not None:
             self._note(signal, refusal, decision)
             return None
+        intent = self._legal_intent(signal, decision, price, instrument)
+        if isinstance(intent, str):
+            self._note(signal, f"illegal: {intent}", decision)
+            return None
         self._note(signal, "enter", decision)
-        self._desk.event(_announcement(signal, decision))
-        return make_intent(
-            signal,
-            decision.size,
-            price,
-            instrument=self._desk.instruments[signal.coin],
-            account=self._desk.account,
-            slippage=self._slippage,
-            now_ms=self._desk.clock.now_ms(),
-        )
+        desk.event(_announcement(signal, decision))
+        return intent
+
+    def _legal_intent(
+        self, signal: Signal, decision: SizeDecision, price: float, instrument: Instrument
+    ) -> Intent | str:
+        """The intention in prices and sizes that the venue takes, or why there are none."""
+        try:
+            intent = make_intent(
+                signal,
+                decision.size,
+                price,
+                instrument=instrument,
+                account=self._desk.account,
+                slippage=self._slippage,
+                now_ms=self._desk.clock.now_ms(),
+            )
+            return illegal(intent, instrument) or intent
+        except ValueError as error:
+            return str(error)
 
     def _refusal(self, signal: Signal) -> str | None:
         desk = self._desk
         if signal.bar_time <= desk.decided.get(signal.coin, -1):
             return "repeated: this bar was already acted on"
+        if signal.coin in desk.untouchable:
+            return "orphan: somebody else has a position in this coin"
+        if signal.coin in desk.unswept:
+            return "unswept: exits of the last position may still rest"
         if signal.coin in desk.blocked:
             return f"blocked: {desk.blocked[signal.coin]}"
+        if desk.paused:
+            return "paused: by the operator, until `fractal resume`"
+        if desk.flattening:
+            return f"flattening: {', '.join(sorted(desk.flattening))}"
+        if (tripped := desk.breaker.refusal()) is not None:
+            return tripped
         return self._limits.refusal(signal.coin, list(desk.book.epochs | desk.intents))
 
     def _too_late(self, signal: Signal, price: float, account: Account) -> str | None:
-        """Why the venue's time or price leaves nothing of the signal."""
-        age_ms = account.time_ms - self._timeframe.close_time(signal.bar_time)
-        if age_ms > self._timeframe.ms:
-            return f"stale: the bar closed {age_ms / 60_000:.0f} minutes ago"
+        """Why the venue's time, price or account leaves nothing of the signal."""
+        if not (account.equity.is_finite() and account.margin_used.is_finite()):
+            return f"equity: the venue tells {account.equity}, so it is unknown"
         if not signal.stop * signal.side < price * signal.side < signal.target * signal.side:
             return "price_past: the price is already beyond the stop or the target"
         return None
+
+    def _probe_risk(self) -> RiskParameters:
+        """The risk configured, less while the breaker lets only a probe through."""
+        factor = self._desk.breaker.size_factor
+        if factor == 1.0:
+            return self._risk
+        return self._risk.model_copy(update={"base_risk": self._risk.base_risk * factor})
+
+    def _portfolio_refusal(
+        self, signal: Signal, decision: SizeDecision, price: float, account: Account
+    ) -> str | None:
+        """Why exposure or the liquidation price forbids this entry."""
+        held = [self._holding(p) for p in account.positions.values()]
+        notional, equity = float(decision.size) * price, float(account.equity)
+        signed = {
+            holding.coin: math.copysign(holding.notional, account.positions[holding.coin].size)
+            for holding in held
+        }
+        added = Holding(signal.coin, notional, self._max_leverage(signal.coin))
+        return self._limits.exposure_refusal(
+            signal.coin, signal.side * notional, signed, equity
+        ) or self._limits.liquidation_refusal(signal.side, price, signal.stop, added, held, equity)
+
+    def _holding(self, position: Position) -> Holding:
+        """At the mark price: entry notional and what it has gained since."""
+        notional = abs(float(position.size * position.entry_price + position.unrealized_pnl))
+        return Holding(position.coin, notional, self._max_leverage(position.coin))
+
+    def _max_leverage(self, coin: str) -> int:
+        instrument = self._desk.instruments.get(coin)
+        return instrument.max_leverage if instrument is not None else 1
 
     def _note(self, signal: Signal, verdict: str, decision: SizeDecision | None) -> None:
         name, _, why = verdict.partition(": ")
@@ -134,11 +212,6 @@ class Decider:
             verdict=name,
             detail=detail,
         )
-
-
-def _notional(account: Account) -> float:
-    """Notional of all open positions at their entry prices, USDC."""
-    return float(sum(abs(p.size) * p.entry_price for p in account.positions.values()))
 
 
 def _announcement(signal: Signal, decision: SizeDecision) -> str:

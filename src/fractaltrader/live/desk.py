@@ -3,22 +3,32 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import structlog
 
 from fractaltrader.errors import UserError
-from fractaltrader.exchange.port import Account, Fill, OpenOrder, Venue
-from fractaltrader.live.book import Book, Trade
+from fractaltrader.exchange.errors import ExchangeError
+from fractaltrader.exchange.port import Account, Fill, OpenOrder, Position, Venue
+from fractaltrader.live.book import Book
+from fractaltrader.live.breaker import BreakerWatch
+from fractaltrader.live.control import discard_endings
+from fractaltrader.live.intents import decision_of, identity_of
 from fractaltrader.live.ledger import Ledger
+from fractaltrader.live.parameters import ReconcileParameters
 from fractaltrader.live.state import BotState, Epoch, Intent
 from fractaltrader.live.state_manager import StateManager
-from fractaltrader.market import Clock, Instrument
+from fractaltrader.market import Clock, Instrument, Timeframe
+from fractaltrader.risk.breaker_parameters import BreakerParameters
 
 log = structlog.get_logger()
 
 EVENTS_SHOWN = 50
 # Executions of several coins may become visible out of order by this much, venue time.
 LOOKBACK_MS = 60_000
+HOUR_MS = 3_600_000
+# Payments of the hour are all to be seen by then.
+FUNDING_LATE_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -47,8 +57,17 @@ class Desk:
         state: StateManager,
         ledger: Ledger,
         clock: Clock,
+        breaker: BreakerParameters | None = None,
+        reconcile: ReconcileParameters | None = None,
+        timeframe: Timeframe | None = None,
     ) -> None:
         self.venue = venue
+        self.reconcile = reconcile or ReconcileParameters()
+        self.timeframe = timeframe
+        self.adopted: dict[str, Intent] = {}  # by coin: positions taken over from somebody else
+        self.untouchable: set[str] = set()  # coins with a position that is not ours to touch
+        self.unswept: set[str] = set()  # coins just closed, where an old exit may still rest
+        self.noticed: set[int] = set()  # unusual orders that are written down already
         self.account = account.lower()
         self.state = state
         self.ledger = ledger
@@ -58,9 +77,14 @@ class Desk:
         self.instruments: dict[str, Instrument] = {}
         self.view = View()
         self.since_ms = 0  # executions before this are not ours to account for
+        self._funding_ms = 0  # venue time when funding was last asked for
         self._complete_ms = 0  # every execution up to this venue time is in the ledger
         self.blocked: dict[str, str] = {}  # by coin: why it is not entered
         self.decided: dict[str, int] = {}  # by coin: the newest bar that was acted on
+        self.breaker = BreakerWatch(self, breaker or BreakerParameters())
+        self.transferred = Decimal(0)  # net deposits since the accounting began, USDC
+        self.paused = False  # by the operator
+        self.flattening: set[str] = set()  # coins to close; ALL_COINS for every position
 
     def open(self, *, venue_name: str, pid: int) -> BotState:
         """Load the state and fold the ledger into the book."""
@@ -72,8 +96,13 @@ class Desk:
                     f"trades {self.account}; use that key or another FRACTAL_HOME"
                 )
             state.account, state.venue, state.pid = self.account, venue_name, pid
-            state.control.stop_requested = False
+            discard_endings(state.control, self.clock.now_ms())
+            self.breaker.load(state.breaker)
+            self.transferred = state.transferred
+            self.paused, self.flattening = state.paused, set(state.flattening)
             self.intents = dict(state.intents)
+            self.adopted = dict(state.adopted)
+            state.ended = False
             self.decided = dict(state.decided)
             self.since_ms = state.ledger_since_ms
             # A power loss can cost the ledger its last rows, never one in the middle.
@@ -87,18 +116,18 @@ class Desk:
             self.ledger.add_intent(intent)
         self.refold(known.epochs)
         self._drop_filled()
+        self.breaker.book()  # what executed while we were away counts too
         if self.state.recovery is not None:
-            recovery = self.state.recovery
-            self.incident(
-                "state recovered",
-                f"{recovery.backup.name} was used; changes after {recovery.saved_ms} are asked "
-                "of the venue",
-            )
+            self.incident("state recovered", str(self.state.recovery))
         return known
 
     def refold(self, known: dict[str, Epoch]) -> None:
         """Build the book anew from the ledger; repairs counted in `known` epochs stay counted."""
         self.book = Book.folded(self.ledger.intents(), self.ledger.fills())
+        for coin, intent in self.adopted.items():
+            epoch = self.book.epochs.get(coin) or known.get(coin)
+            if epoch is not None:
+                self.book.adopt(intent, epoch.size)
         for coin, epoch in known.items():
             for _ in range(epoch.repairs if coin in self.book.epochs else 0):
                 self.book.repaired(coin)
@@ -118,12 +147,49 @@ class Desk:
             if change is not None:
                 change(state)
             state.intents = dict(self.intents)
+            state.adopted = dict(self.adopted)
             state.decided = dict(self.decided)
             state.epochs = dict(self.book.epochs)
             state.streak = self.book.streak
             state.fills_complete_ms = self._complete_ms
+            state.breaker = self.breaker.state
+            state.transferred = self.transferred
+            state.paused, state.flattening = self.paused, sorted(self.flattening)
             state.heartbeat_ms = self.clock.now_ms()
             return state
+
+    def intents_in(self, coin: str) -> list[Intent]:
+        """The decisions that own `coin`'s position and the entry under way there."""
+        epoch, waiting = self.book.epochs.get(coin), self.intents.get(coin)
+        owners = [epoch.intent if epoch is not None else None, waiting]
+        return [intent for intent in owners if intent is not None]
+
+    def decisions(self) -> dict[str, set[str]]:
+        """By coin: the decisions whose orders may rest there."""
+        coins = self.book.epochs.keys() | self.intents.keys()
+        return {coin: {decision_of(i) for i in self.intents_in(coin)} for coin in coins}
+
+    def intent_for(self, position: Position) -> Intent | None:
+        """The decision that `position` came from; None when it was not ours."""
+        for intent in self.intents_in(position.coin):
+            if intent.side * position.size > 0:
+                return intent
+        return None
+
+    def adopt(self, intent: Intent, size: Decimal) -> None:
+        """Take over a position of `size`, signed, that somebody else opened."""
+        self.ledger.add_intent(intent)
+        self.adopted[intent.coin] = intent
+        self.book.adopt(intent, size)
+        self.write()
+
+    def end(self) -> None:
+        """Write the state for the last time: the process ends as it was told to."""
+
+        def ended(state: BotState) -> None:
+            state.ended = True
+
+        self.write(ended)
 
     def begin(self, intent: Intent) -> None:
         """Make an intention durable; its order may leave once this returns."""
@@ -131,6 +197,7 @@ class Desk:
         self.intents[intent.coin] = intent
         self.decided[intent.coin] = intent.bar_time
         self.book.expect(intent)
+        self.breaker.entering(intent)
         self.write()
 
     def drop(self, coin: str, reason: str) -> None:
@@ -138,26 +205,35 @@ class Desk:
         intent = self.intents.pop(coin, None)
         if intent is not None:
             self.event(f"{coin} entry not taken: {reason}")
+            self.breaker.book()
             self.write()
 
-    def record(self, fill: Fill) -> Trade | None:
-        """Account for an execution; the trade it completes, if it does.
+    def record(self, fill: Fill) -> bool:
+        """Account for an execution; False when it is known already.
 
         Spot executions of the account are not ours.
         """
         if fill.coin not in self.instruments or not self.ledger.add_fill(fill):
-            return None
+            return False
         intent = self.intents.get(fill.coin)
         if intent is not None and fill.cloid == intent.entry_cloid:
             del self.intents[fill.coin]
         trade = self.book.apply(fill)
+        if trade is not None:
+            self.unswept.add(fill.coin)
+            self.adopted.pop(fill.coin, None)
+        self.breaker.book()
         self.write()
+        if identity_of(fill.cloid) is None and fill.coin not in self.untouchable:
+            what = f"{fill.coin} {fill.direction.lower()} {fill.size} at {fill.price}"
+            kind = "liquidated" if fill.liquidated else "executed by hand"
+            self.incident(kind, f"{what}, order {fill.oid}")
         self.event(
             f"{fill.coin} {fill.direction.lower()} {fill.size} at {fill.price}", fill.time_ms
         )
         if trade is not None:
             self.event(f"{fill.coin} closed by {trade.exit_reason}: {trade.pnl:+.2f} USDC")
-        return trade
+        return True
 
     async def catch_up(self) -> None:
         """Record the executions the venue knows of and we do not.
@@ -171,10 +247,21 @@ class Desk:
         if fills:
             self._complete_ms = fills[-1].time_ms
 
-    def incident(self, kind: str, detail: str) -> None:
-        """Something an operator should be able to find later."""
+    async def learn_funding(self, venue_ms: int, *, now: bool = False) -> None:
+        """Record funding payments, which come hourly and a moment after the hour; `now`, or when an
+        hour has begun since they were last asked for."""
+        if not now and venue_ms // HOUR_MS == (self._funding_ms - FUNDING_LATE_MS) // HOUR_MS:
+            return
+        since = max(self.ledger.last_funding_ms() - LOOKBACK_MS, self.since_ms)
+        for payment in await self.venue.funding(since):
+            if payment.coin in self.instruments:
+                self.ledger.add_funding(payment)
+        self._funding_ms = venue_ms
+
+    def incident(self, kind: str, detail: str, error: ExchangeError | None = None) -> None:
+        """Something an operator should be able to find later; `error` is the venue's part in it."""
         log.warning(kind, detail=detail)
-        self.ledger.add_incident(self.clock.now_ms(), kind, detail)
+        self.ledger.add_incident(self.clock.now_ms(), kind, detail, error)
         self.view.events.append((self.clock.now_ms(), f"{kind}: {detail}"))
 
     def event(self, text: str, time_ms: int | None = None) -> None:

@@ -19,6 +19,8 @@ from fractaltrader.live.state import Intent
 SETTLE_SECONDS = 0.5
 # Clocks differ, and a block takes its time to show.
 EXPIRY_MARGIN_MS = 3_000
+# The market moved away from an immediate-or-cancel order (hyperliquid.md 10): nobody's fault.
+NO_MATCH_ROW = 7
 
 
 class Executor:
@@ -35,19 +37,30 @@ class Executor:
         try:
             outcomes = await desk.venue.place(orders, bracket=True, expires_ms=intent.expires_ms)
         except UnknownOutcomeError as error:
-            desk.incident("unknown outcome", f"{intent.coin} entry: {error}")
+            desk.incident("unknown outcome", f"{intent.coin} entry: {error}", error)
+            desk.breaker.error(error)
             await self.settle(intent)
         except (RejectedError, TransientError) as error:
-            desk.incident("entry refused", f"{intent.coin}: {error}")
+            desk.incident("entry refused", f"{intent.coin}: {error}", error)
             desk.drop(intent.coin, str(error))
+            if isinstance(error, RejectedError):
+                desk.breaker.answered(str(error))
+            else:
+                desk.breaker.error(error)
         else:
             await self._answered(intent, outcomes)
 
     async def _answered(self, intent: Intent, outcomes: list[OrderOutcome]) -> None:
         entry, *exits = outcomes
         if entry.kind is OutcomeKind.REJECTED:
-            self._desk.drop(intent.coin, entry.error or "rejected")
+            reason = entry.error or "rejected"
+            self._desk.drop(intent.coin, reason)
+            if entry.classified is None or entry.classified.row != NO_MATCH_ROW:
+                refusal = entry.classified.error(reason) if entry.classified else None
+                self._desk.incident("entry refused", f"{intent.coin}: {reason}", refusal)
+                self._desk.breaker.answered(reason)
             return
+        self._desk.breaker.answered(None)
         protected = all(outcome.kind is OutcomeKind.WAITING for outcome in exits)
         if entry.filled < intent.size or not protected:
             # A partial fill leaves the stop and target of the bracket dead.

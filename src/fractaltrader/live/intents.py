@@ -1,23 +1,80 @@
-"""From a decision to the three orders of an entry, with ids derived from the decision itself."""
+"""From a decision to the three orders of an entry, with ids derived from the decision itself.
+
+A client order id of ours can be read back: `0x66726163` says that it is ours, 16 hex digits which
+decision it belongs to, two its role, six the attempt. So an order that rests on the venue tells by
+itself whose protection it is, whatever files were lost meanwhile.
+"""
 
 import hashlib
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import IntEnum
 
 from fractaltrader.exchange.port import OrderRequest, Side, Trigger
 from fractaltrader.live.state import Intent
 from fractaltrader.market import Instrument
+from fractaltrader.market.instrument import MIN_NOTIONAL
 from fractaltrader.strategies.base import Signal
 
 # A block takes about a second; an entry that has not executed by then must not execute later.
 ENTRY_LIFETIME_MS = 10_000
+# An order that closes or protects belongs to one position: it must not arrive in the next one.
+EXIT_LIFETIME_MS = 10_000
 # How far beyond its trigger a stop or target may fill; the venue itself tolerates 10 %.
 TRIGGER_SLIPPAGE = Decimal("0.08")
 
+OURS = "0x66726163"
+DECISION_DIGITS = 16
+ATTEMPTS = 1 << 24
+# The guard counts its attempts from here, so that its ids are never the bot's.
+GUARD_ATTEMPTS = 1 << 23
 
-def client_order_id(account: str, coin: str, strategy: str, bar_time: int, role: str) -> str:
-    """The id of an order that this decision would place, the same after every restart."""
-    text = f"{account}|{coin}|{strategy}|{bar_time}|{role}"
-    return "0x" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+class Role(IntEnum):
+    """What an order of a decision is for."""
+
+    ENTRY = 0
+    STOP = 1
+    TARGET = 2
+    FLATTEN = 3
+    RESCUE = 4  # the guard's stop for a position whose decision it cannot find
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIdentity:
+    """What a client order id of ours says."""
+
+    decision: str
+    role: Role
+    attempt: int
+
+
+def decision_id(account: str, coin: str, strategy: str, time_ms: int) -> str:
+    """16 hex digits of a decision, the same after every restart."""
+    text = f"{account}|{coin}|{strategy}|{time_ms}"
+    return hashlib.blake2b(text.encode(), digest_size=DECISION_DIGITS // 2).hexdigest()
+
+
+def client_order_id(decision: str, role: Role, attempt: int = 0) -> str:
+    """The id of an order that this decision would place; repairs count their attempts."""
+    return f"{OURS}{decision}{role:02x}{attempt % ATTEMPTS:06x}"
+
+
+def identity_of(cloid: str | None) -> OrderIdentity | None:
+    """What `cloid` says; None when the order is not ours."""
+    if cloid is None or not cloid.startswith(OURS):
+        return None
+    rest = cloid[len(OURS) :]
+    try:
+        role, attempt = Role(int(rest[DECISION_DIGITS:-6], 16)), int(rest[-6:], 16)
+    except ValueError:
+        return None
+    return OrderIdentity(rest[:DECISION_DIGITS], role, attempt)
+
+
+def decision_of(intent: Intent) -> str:
+    """The decision that `intent` carries out."""
+    return intent.entry_cloid[len(OURS) : len(OURS) + DECISION_DIGITS]
 
 
 def make_intent(
@@ -30,12 +87,12 @@ def make_intent(
     slippage: float,
     now_ms: int,
 ) -> Intent:
-    """The intention to enter `signal` at `price`, paying at most `slippage` (a fraction)."""
+    """The intention to enter `signal` at `price`, paying at most `slippage` (a fraction).
+
+    Raises ValueError when the coin's tick leaves no legal price.
+    """
     away = ROUND_FLOOR if signal.side > 0 else ROUND_CEILING  # a stop is never rounded inwards
-
-    def order_id(role: str) -> str:
-        return client_order_id(account, signal.coin, signal.strategy, signal.bar_time, role)
-
+    decision = decision_id(account, signal.coin, signal.strategy, signal.bar_time)
     return Intent(
         coin=signal.coin,
         strategy=signal.strategy,
@@ -45,12 +102,31 @@ def make_intent(
         limit=instrument.round_price(price * (1 + signal.side * slippage)),
         stop=instrument.round_price(signal.stop, away),
         target=instrument.round_price(signal.target),
-        entry_cloid=order_id("entry"),
-        stop_cloid=order_id("stop"),
-        target_cloid=order_id("target"),
+        entry_cloid=client_order_id(decision, Role.ENTRY),
+        stop_cloid=client_order_id(decision, Role.STOP),
+        target_cloid=client_order_id(decision, Role.TARGET),
         created_ms=now_ms,
         expires_ms=now_ms + ENTRY_LIFETIME_MS,
     )
+
+
+def illegal(intent: Intent, instrument: Instrument) -> str | None:
+    """Why the venue would refuse an order of this entry as it stands; None when it would not."""
+    if not instrument.is_legal_size(intent.size):
+        return f"size {intent.size} is not a whole number of lots of {instrument.lot}"
+    for order in entry_orders(intent, instrument):
+        prices = [order.price] if order.trigger is None else [order.price, order.trigger.price]
+        for price in prices:
+            if not instrument.is_legal_price(price):
+                return f"price {price} is not on a tick"
+        if order.price * order.size < MIN_NOTIONAL and not order.reduce_only:
+            return f"{order.price * order.size:.2f} USDC is below the least of {MIN_NOTIONAL}"
+    side, target = intent.side, intent.target
+    if intent.stop * side >= intent.limit * side:
+        return f"stop {intent.stop} and entry limit {intent.limit} fall on one tick"
+    if target is not None and target * side <= intent.stop * side:
+        return f"stop {intent.stop} and target {target} fall on one tick"
+    return None
 
 
 def entry_side(intent: Intent) -> Side:
@@ -68,34 +144,29 @@ def entry_orders(intent: Intent, instrument: Instrument) -> list[OrderRequest]:
         intent.entry_cloid,
         tif="Ioc",
     )
-    return [entry, *exit_orders(intent, instrument, intent.size, attempt=0)]
+    return [entry, *exit_orders(intent, instrument, intent.size, intent.size, attempt=0)]
 
 
 def exit_orders(
-    intent: Intent, instrument: Instrument, size: Decimal, *, attempt: int
+    intent: Intent, instrument: Instrument, stop: Decimal, target: Decimal, *, attempt: int
 ) -> list[OrderRequest]:
-    """Stop and target for `size`; each repair attempt has ids of its own."""
-    stop_cloid, target_cloid = exit_cloids(intent, attempt)
-    return [
-        _exit(intent, instrument, size, intent.stop, "sl", stop_cloid),
-        _exit(intent, instrument, size, intent.target, "tp", target_cloid),
-    ]
-
-
-def exit_cloids(intent: Intent, attempt: int) -> tuple[str, str]:
-    """Client order ids of stop and target; attempt 0 is the bracket of the entry itself."""
-    if attempt == 0:
-        return intent.stop_cloid, intent.target_cloid
-    return (
-        client_order_id(intent.entry_cloid, intent.coin, "stop", attempt, "repair"),
-        client_order_id(intent.entry_cloid, intent.coin, "target", attempt, "repair"),
-    )
+    """A stop for the size `stop`, then a target for the size `target`; a leg of size 0 is left out.
+    Attempt 0 is the bracket of the entry itself; each repair has ids of its own."""
+    decision = decision_of(intent)
+    legs: list[OrderRequest] = []
+    if stop:
+        cloid = client_order_id(decision, Role.STOP, attempt)
+        legs.append(_exit(intent, instrument, stop, Trigger(intent.stop, "sl"), cloid))
+    if target and intent.target is not None:
+        cloid = client_order_id(decision, Role.TARGET, attempt)
+        legs.append(_exit(intent, instrument, target, Trigger(intent.target, "tp"), cloid))
+    return legs
 
 
 def _exit(
-    intent: Intent, instrument: Instrument, size: Decimal, price: Decimal, kind: str, cloid: str
+    intent: Intent, instrument: Instrument, size: Decimal, trigger: Trigger, cloid: str
 ) -> OrderRequest:
-    worst = instrument.round_price(price * (1 - intent.side * TRIGGER_SLIPPAGE))
+    worst = instrument.round_price(trigger.price * (1 - intent.side * TRIGGER_SLIPPAGE))
     return OrderRequest(
         instrument,
         entry_side(intent).opposite,
@@ -103,7 +174,7 @@ def _exit(
         worst,
         cloid,
         reduce_only=True,
-        trigger=Trigger(price, "sl" if kind == "sl" else "tp"),
+        trigger=trigger,
     )
 
 
@@ -111,6 +182,14 @@ def flatten_order(
     intent: Intent, instrument: Instrument, position: Decimal, mid: Decimal, attempt: int
 ) -> OrderRequest:
     """A reduce-only order that closes `position` at once."""
+    cloid = client_order_id(decision_of(intent), Role.FLATTEN, attempt)
+    return closing_order(instrument, position, mid, cloid)
+
+
+def closing_order(
+    instrument: Instrument, position: Decimal, mid: Decimal, cloid: str
+) -> OrderRequest:
+    """A reduce-only order under the id `cloid` that closes `position`, signed, at once."""
     side = Side.SELL if position > 0 else Side.BUY
     slippage = -TRIGGER_SLIPPAGE if position > 0 else TRIGGER_SLIPPAGE
     return OrderRequest(
@@ -118,7 +197,7 @@ def flatten_order(
         side,
         abs(position),
         instrument.round_price(mid * (1 + slippage)),
-        client_order_id(intent.entry_cloid, intent.coin, "flatten", attempt, "repair"),
+        cloid,
         tif="Ioc",
         reduce_only=True,
     )

@@ -11,9 +11,12 @@ from pathlib import Path
 import msgspec
 
 from fractaltrader.exchange.chronology import chronological
-from fractaltrader.exchange.port import Fill, OrderRecord, Side
+from fractaltrader.exchange.errors import ErrorRecord, ExchangeError, error_record
+from fractaltrader.exchange.port import Fill, Funding, OrderRecord, Side
 from fractaltrader.live.state import Intent
 from fractaltrader.market.instrument import to_wire
+from fractaltrader.risk.breaker_parameters import Action, Cause
+from fractaltrader.risk.breaker_state import BreakerEvent, Inputs
 
 FILE_NAME = "ledger.sqlite"
 
@@ -36,16 +39,32 @@ CREATE TABLE IF NOT EXISTS fills (
     tid INTEGER NOT NULL, oid INTEGER NOT NULL, coin TEXT NOT NULL, side TEXT NOT NULL,
     price TEXT NOT NULL, size TEXT NOT NULL, time_ms INTEGER NOT NULL, cloid TEXT,
     fee TEXT NOT NULL, closed_pnl TEXT NOT NULL, start_position TEXT NOT NULL,
-    direction TEXT NOT NULL, taker INTEGER NOT NULL,
+    direction TEXT NOT NULL, taker INTEGER NOT NULL, liquidated INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tid, oid)
+);
+CREATE TABLE IF NOT EXISTS funding (
+    coin TEXT NOT NULL, time_ms INTEGER NOT NULL, usdc TEXT NOT NULL, size TEXT NOT NULL,
+    rate TEXT NOT NULL, PRIMARY KEY (coin, time_ms)
 );
 CREATE TABLE IF NOT EXISTS equity (
     time_ms INTEGER PRIMARY KEY, equity TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS incidents (
-    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL
+    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,
+    row INTEGER, context TEXT
+);
+CREATE TABLE IF NOT EXISTS breaker_events (
+    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, cause TEXT NOT NULL, change TEXT NOT NULL,
+    action TEXT NOT NULL, value REAL NOT NULL, limit_value REAL NOT NULL,
+    until_ms INTEGER NOT NULL, reason TEXT NOT NULL, inputs TEXT NOT NULL
 );
 """
+
+_LATER_COLUMNS = (
+    ("incidents", "row INTEGER"),
+    ("incidents", "context TEXT"),
+    ("fills", "liquidated INTEGER NOT NULL DEFAULT 0"),
+)
 
 
 class Ledger:
@@ -58,6 +77,14 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        self._add_missing_columns()
+
+    def _add_missing_columns(self) -> None:
+        """Bring a file of an earlier version up to date."""
+        for table, column in _LATER_COLUMNS:
+            present = {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")}
+            if column.split()[0] not in present:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def close(self) -> None:
         self._db.close()
@@ -104,7 +131,7 @@ class Ledger:
     def add_fill(self, fill: Fill) -> bool:
         """An execution; False when the ledger has it already."""
         cursor = self._db.execute(
-            "INSERT OR IGNORE INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 fill.tid,
                 fill.oid,
@@ -119,25 +146,78 @@ class Ledger:
                 to_wire(fill.start_position),
                 fill.direction,
                 int(fill.taker),
+                int(fill.liquidated),
             ),
         )
         return cursor.rowcount == 1
+
+    def add_funding(self, payment: Funding) -> None:
+        """An hourly funding payment."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO funding VALUES (?,?,?,?,?)",
+            (
+                payment.coin,
+                payment.time_ms,
+                to_wire(payment.usdc),
+                to_wire(payment.size),
+                to_wire(payment.rate),
+            ),
+        )
+
+    def funding(self) -> list[Funding]:
+        """Funding payments, oldest first."""
+        rows = self._db.execute(
+            "SELECT coin, time_ms, usdc, size, rate FROM funding ORDER BY time_ms, coin"
+        )
+        return [
+            Funding(coin, time_ms, Decimal(usdc), Decimal(size), Decimal(rate))
+            for coin, time_ms, usdc, size, rate in rows
+        ]
+
+    def last_funding_ms(self) -> int:
+        """Venue time of the newest funding payment; 0 without one."""
+        newest: int | None = self._db.execute("SELECT max(time_ms) FROM funding").fetchone()[0]
+        return newest or 0
 
     def add_equity(self, time_ms: int, equity: Decimal) -> None:
         """Account equity at a moment, USDC."""
         self._db.execute("INSERT OR REPLACE INTO equity VALUES (?,?)", (time_ms, to_wire(equity)))
 
-    def add_incident(self, time_ms: int, kind: str, detail: str) -> None:
-        """Something an operator should be able to find later."""
+    def add_incident(
+        self, time_ms: int, kind: str, detail: str, error: ExchangeError | None = None
+    ) -> None:
+        """Something an operator should be able to find later; an error of the venue's with the
+        catalogue row it was recognised by, if any, and all that is known of it."""
+        context = None if error is None else _json(error_record(error))
+        row = None if error is None else error.row
         self._db.execute(
-            "INSERT INTO incidents (time_ms, kind, detail) VALUES (?,?,?)", (time_ms, kind, detail)
+            "INSERT INTO incidents (time_ms, kind, detail, row, context) VALUES (?,?,?,?,?)",
+            (time_ms, kind, detail, row, context),
+        )
+
+    def add_breaker_event(self, event: BreakerEvent) -> None:
+        """A latch of the circuit breaker changed, with the inputs it was judged by."""
+        self._db.execute(
+            "INSERT INTO breaker_events (time_ms, cause, change, action, value, limit_value,"
+            " until_ms, reason, inputs) VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                event.time_ms,
+                str(event.cause),
+                event.change,
+                str(event.action),
+                event.value,
+                event.limit,
+                event.until_ms,
+                event.reason,
+                _json(event.inputs),
+            ),
         )
 
     def fills(self) -> list[Fill]:
         """All executions, oldest first."""
         rows = self._db.execute(
             "SELECT coin, side, price, size, time_ms, oid, tid, cloid, fee, closed_pnl,"
-            " start_position, direction, taker FROM fills"
+            " start_position, direction, taker, liquidated FROM fills"
         )
         return chronological(map(_fill, rows))
 
@@ -167,13 +247,42 @@ class Ledger:
         """Incidents as (time, kind, detail), oldest first."""
         return list(self._db.execute("SELECT time_ms, kind, detail FROM incidents ORDER BY id"))
 
+    def errors(self) -> list[tuple[int, ErrorRecord]]:
+        """The venue's errors among the incidents as (time, record), oldest first."""
+        rows = self._db.execute(
+            "SELECT time_ms, context FROM incidents WHERE context IS NOT NULL ORDER BY id"
+        )
+        return [(time, msgspec.json.decode(context, type=ErrorRecord)) for time, context in rows]
+
+    def breaker_events(self) -> list[BreakerEvent]:
+        """Changes of the circuit breaker's latches, oldest first."""
+        rows = self._db.execute(
+            "SELECT time_ms, cause, change, action, value, limit_value, until_ms, reason, inputs"
+            " FROM breaker_events ORDER BY id"
+        )
+        return [
+            BreakerEvent(
+                time_ms,
+                Cause(cause),
+                change,
+                Action(action),
+                value,
+                limit,
+                until_ms,
+                reason,
+                msgspec.json.decode(inputs, type=Inputs),
+            )
+            for time_ms, cause, change, action, value, limit, until_ms, reason, inputs in rows
+        ]
+
 
 def _json(document: object) -> str:
     return msgspec.json.encode(document).decode()
 
 
 def _fill(row: Iterable[object]) -> Fill:
-    coin, side, price, size, time_ms, oid, tid, cloid, fee, pnl, start, direction, taker = row
+    coin, side, price, size, time_ms, oid, tid, cloid, fee, pnl, *more = row
+    start, direction, taker, liquidated = more
     return Fill(
         str(coin),
         Side(str(side)),
@@ -188,4 +297,5 @@ def _fill(row: Iterable[object]) -> Fill:
         Decimal(str(start)),
         str(direction),
         bool(taker),
+        bool(liquidated),
     )

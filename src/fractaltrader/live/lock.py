@@ -11,12 +11,22 @@ from filelock import FileLock, Timeout
 from fractaltrader.errors import UserError
 
 FILE_NAME = "bot.lock"
+GUARD_FILE_NAME = "guard.lock"
+TRADES = "run: {holder} already trades {what}; `fractal stop` ends it"
 
 
 @contextmanager
 def only_bot(folder: Path) -> Iterator[None]:
     """Be the only bot in `folder`; UserError names the process that is."""
     with _held(folder / FILE_NAME, f"in {folder}"):
+        yield
+
+
+@contextmanager
+def only_guard(folder: Path) -> Iterator[None]:
+    """Be the only guard of the bot in `folder`; UserError names the process that is."""
+    told = "guard: {holder} already watches over the bot {what}; one guard is enough"
+    with _held(folder / GUARD_FILE_NAME, f"in {folder}", told):
         yield
 
 
@@ -43,15 +53,23 @@ def is_running(folder: Path) -> bool:
     return False
 
 
+def holder(folder: Path) -> int | None:
+    """Process id of the bot that runs in `folder`; None when none does."""
+    if not is_running(folder):
+        return None
+    text = (folder / FILE_NAME).read_text(errors="replace").removeprefix("process ").strip()
+    return int(text) if text.isdigit() else None
+
+
 @contextmanager
-def _held(path: Path, what: str) -> Iterator[None]:
+def _held(path: Path, what: str, told: str = TRADES) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0)
         lock.acquire()
     except Timeout:
         holder = path.read_text(errors="replace").strip() or "another process"
-        raise UserError(f"run: {holder} already trades {what}; `fractal stop` ends it") from None
+        raise UserError(told.format(holder=holder, what=what)) from None
     except OSError as error:
         raise UserError(
             f"run: cannot use {path.parent} ({error.strerror}); set FRACTAL_HOME to a folder you "

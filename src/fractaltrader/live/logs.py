@@ -10,10 +10,10 @@ MAX_BYTES = 5_000_000
 FILES_KEPT = 4
 
 
-def configure_logs(folder: Path, *, terminal: bool) -> None:
-    """Send the bot's log to `folder`/bot.log (at most 25 MB) and, when `terminal`, to stderr."""
+def configure_logs(folder: Path, *, terminal: bool, name: str = "bot.log") -> None:
+    """Send the log to `folder`/`name` (at most 25 MB) and, when `terminal`, to stderr."""
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    file = RotatingFileHandler(folder / "bot.log", maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
+    file = RotatingFileHandler(folder / name, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
     file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
     handlers: list[logging.Handler] = [file]
     if terminal:

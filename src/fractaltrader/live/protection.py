@@ -1,78 +1,126 @@
-"""No position without a stop that rests on the exchange: verify, repair, or flatten."""
+"""No position without a stop that rests on the exchange: verify, complete, or flatten."""
 
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Literal
 
 from fractaltrader.exchange.errors import RejectedError
-from fractaltrader.exchange.port import OpenOrder, OutcomeKind, Position, Side
+from fractaltrader.exchange.limits import Priority
+from fractaltrader.exchange.port import OpenOrder, OrderOutcome, OutcomeKind, Position, Side
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.intents import exit_orders, flatten_order
+from fractaltrader.live.intents import EXIT_LIFETIME_MS, exit_orders, flatten_order
 from fractaltrader.live.state import Intent
+from fractaltrader.live.strays import belonging
+
+# While the bot runs and the venue answers, no position lacks its stop for longer: what the stream
+# tells is repaired at once, what it does not tell by the timer (60 s), and before that an entry of
+# unknown outcome may have to expire (13 s) and answers take their time.
+NAKED_BOUND_MS = 90_000
 
 
-def is_protected(position: Position, orders: list[OpenOrder]) -> bool:
-    """Whether resting reduce-only stops cover the whole position."""
+def covering(
+    position: Position, orders: Iterable[OpenOrder], kind: Literal["sl", "tp"] = "sl"
+) -> list[OpenOrder]:
+    """Resting reduce-only stops (or targets) that close `position`."""
     closing = Side.SELL if position.size > 0 else Side.BUY
-    covered = sum(
-        (
-            order.size
-            for order in orders
-            if order.coin == position.coin
-            and order.kind == "sl"
-            and order.reduce_only
-            and order.side is closing
-        ),
-        Decimal(0),
-    )
-    return covered >= abs(position.size)
+    return [
+        order
+        for order in orders
+        if order.coin == position.coin
+        and order.kind == kind
+        and order.reduce_only
+        and order.side is closing
+    ]
+
+
+def uncovered(
+    position: Position, orders: Iterable[OpenOrder], kind: Literal["sl", "tp"] = "sl"
+) -> Decimal:
+    """How much of `position` no resting stop (or target) would close, base units."""
+    exits = covering(position, orders, kind)
+    if any(order.whole_position for order in exits):
+        return Decimal(0)
+    covered = sum((order.size for order in exits), Decimal(0))
+    return max(abs(position.size) - covered, Decimal(0))
+
+
+def is_protected(position: Position, orders: Iterable[OpenOrder]) -> bool:
+    """Whether resting reduce-only stops cover the whole position."""
+    return not uncovered(position, orders)
 
 
 async def protect_position(desk: Desk, coin: str) -> None:
-    """Make sure `coin`'s position has its stop; place it anew or flatten where it has none."""
-    account = await desk.venue.account()
+    """Make sure that stops cover all of `coin`'s position: complete them, or flatten where the
+    venue takes none."""
+    venue = desk.venue.with_priority(Priority.PROTECT)
+    account = await venue.account()
     position = account.positions.get(coin)
-    if position is None or is_protected(position, await desk.venue.open_orders()):
+    if position is None or coin in desk.untouchable:
         return
-    epoch = desk.book.epochs.get(coin)
-    intent = epoch.intent if epoch is not None else desk.intents.get(coin)
+    orders = belonging(await venue.open_orders(), desk.decisions(), account.positions)
+    if is_protected(position, orders):
+        return
+    intent = desk.intent_for(position)
     if intent is None:
         desk.incident("naked foreign position", f"{coin} {position.size} has no stop")
         return
-    mid = (await desk.venue.mid_prices()).get(coin)
+    mid = (await venue.mid_prices()).get(coin)
     if mid is None:
         desk.incident("naked position", f"{coin} {position.size}: the venue tells no price")
         return
-    desk.incident("naked position", f"{coin} {position.size} has no stop; placing it anew")
-    attempt = desk.book.repaired(coin).repairs if epoch is not None else 1
+    lacking = uncovered(position, orders)
+    desk.incident("naked position", f"{coin}: {lacking} of {position.size} has no stop; placing it")
+    attempt = desk.book.repaired(coin).repairs if coin in desk.book.epochs else 1
     desk.write()
-    if not await _placed_anew(desk, intent, position, mid, attempt):
+    if not await _completed(desk, intent, position, orders, mid, attempt):
         await _flatten(desk, intent, position, mid, attempt)
 
 
-async def _placed_anew(
-    desk: Desk, intent: Intent, position: Position, mid: Decimal, attempt: int
+async def _completed(
+    desk: Desk,
+    intent: Intent,
+    position: Position,
+    orders: list[OpenOrder],
+    mid: Decimal,
+    attempt: int,
 ) -> bool:
+    """Place what the stop, and with it the target, lack of the position's size."""
     if (mid - intent.stop) * intent.side <= 0:
         return False  # price is already beyond the stop
-    orders = exit_orders(
-        intent, desk.instruments[position.coin], abs(position.size), attempt=attempt
-    )
+    stop, target = uncovered(position, orders), uncovered(position, orders, "tp")
+    legs = exit_orders(intent, desk.instruments[position.coin], stop, target, attempt=attempt)
+    expires = desk.clock.now_ms() + EXIT_LIFETIME_MS
     try:
-        stop, *_ = await desk.venue.protect(orders)
+        if stop == abs(position.size):
+            outcome, *_ = await desk.venue.protect(legs, expires_ms=expires)
+        else:
+            # What is attached to the position would follow all of it; this is only for the rest.
+            outcome, *_ = await desk.venue.place(legs, bracket=False, expires_ms=expires)
     except RejectedError as error:
-        desk.incident("stop refused", f"{position.coin}: {error}")
+        desk.incident("stop refused", f"{position.coin}: {error}", error)
         return False
-    return stop.kind is not OutcomeKind.REJECTED
+    return _accepted(desk, position.coin, outcome)
+
+
+def _accepted(desk: Desk, coin: str, stop: OrderOutcome) -> bool:
+    if stop.kind is not OutcomeKind.REJECTED:
+        return True
+    reason = stop.error or "rejected"
+    refusal = stop.classified.error(reason) if stop.classified else None
+    desk.incident("stop refused", f"{coin}: {reason}", refusal)
+    return False
 
 
 async def _flatten(
     desk: Desk, intent: Intent, position: Position, mid: Decimal, attempt: int
 ) -> None:
     order = flatten_order(intent, desk.instruments[position.coin], position.size, mid, attempt)
+    expires = desk.clock.now_ms() + EXIT_LIFETIME_MS
     try:
-        (outcome,) = await desk.venue.place([order], bracket=False)
+        (outcome,) = await desk.venue.place([order], bracket=False, expires_ms=expires)
     except RejectedError as error:
         # The reconciliation timer comes back to it.
-        desk.incident("flatten refused", f"{position.coin}: {error}")
+        desk.incident("flatten refused", f"{position.coin}: {error}", error)
     else:
         detail = outcome.error or str(outcome.kind)
         desk.incident("flattened", f"{position.coin} {position.size}: {detail}")

@@ -8,7 +8,10 @@ from decimal import Decimal
 
 import msgspec
 
-SCHEMA_VERSION = 1
+from fractaltrader.risk.breaker_state import BreakerState
+
+SCHEMA_VERSION = 2
+ALL_COINS = "*"
 
 
 class Intent(msgspec.Struct, kw_only=True, frozen=True):
@@ -24,7 +27,7 @@ class Intent(msgspec.Struct, kw_only=True, frozen=True):
     size: Decimal
     limit: Decimal
     stop: Decimal
-    target: Decimal
+    target: Decimal | None  # None: an adopted position has only a stop
     entry_cloid: str
     stop_cloid: str
     target_cloid: str
@@ -42,10 +45,31 @@ class Epoch(msgspec.Struct, kw_only=True, frozen=True):
     repairs: int = 0  # how often protection had to be placed anew
 
 
-class Control(msgspec.Struct, kw_only=True):
-    """Flags the command line sets while the bot runs."""
+class Command(msgspec.Struct, kw_only=True, frozen=True):
+    """Something the command line asks of the running bot; `live.control` knows the verbs."""
 
-    stop_requested: bool = False
+    number: int
+    verb: str
+    argument: str = ""
+    requested_ms: int
+
+
+class Acknowledgement(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of a command, and when."""
+
+    number: int
+    verb: str
+    result: str
+    time_ms: int
+
+
+class Control(msgspec.Struct, kw_only=True):
+    """Commands from the command line to the bot. A command leaves `pending` in the same durable
+    write that brings its effect and its acknowledgement, so it acts exactly once."""
+
+    last_number: int = 0
+    pending: list[Command] = []
+    acknowledged: list[Acknowledgement] = []  # the newest ones
 
 
 class BotState(msgspec.Struct, kw_only=True):
@@ -55,11 +79,19 @@ class BotState(msgspec.Struct, kw_only=True):
     venue: str = ""
     intents: dict[str, Intent] = {}  # by coin: sent or about to be, outcome not yet settled
     epochs: dict[str, Epoch] = {}  # by coin: open positions
+    adopted: dict[str, Intent] = {}  # by coin: somebody else's position that we protect
     decided: dict[str, int] = {}  # by coin: open time of the newest bar that was acted on
     streak: int = 0  # consecutive wins above zero, losses below
     opening_equity: Decimal | None = None
+    opening_positions: dict[str, Decimal] = {}  # by coin, signed: there when accounting began
+    opening_value: Decimal = Decimal(0)  # of those positions at the mark then, USDC
     ledger_since_ms: int = 0  # fills at or after this time are ours to account for
     fills_complete_ms: int = 0  # every execution up to this venue time is in the ledger
+    transferred: Decimal = Decimal(0)  # net deposits since the accounting began, USDC
+    breaker: BreakerState = msgspec.field(default_factory=BreakerState)
+    paused: bool = False  # by the operator: no entries
+    flattening: list[str] = []  # coins to close; ALL_COINS for every position
     control: Control = msgspec.field(default_factory=Control)
     heartbeat_ms: int = 0
+    ended: bool = False  # the process ended as it was told to; its heartbeat is not missed
     pid: int = 0

@@ -2,6 +2,9 @@
 
 Every change is a read-modify-write under one file lock, so the bot and the command line share the
 document without losing each other's updates.
+
+Backups: `.bak1` is a second copy of every save, written before the file itself, so that damage to
+one of them costs nothing. `.bak2` to `.bak5` are older, about a minute apart.
 """
 
 import hashlib
@@ -14,15 +17,20 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from fractaltrader.durable import write_file
+from fractaltrader.durable import overwrite, write_file
 from fractaltrader.errors import UserError
+from fractaltrader.live.migrations import migrate
 from fractaltrader.live.state import SCHEMA_VERSION, BotState
 from fractaltrader.market import Clock
+from fractaltrader.market.bars import utc
 
 FILE_NAME = ".trading_state.json"
 LOCK_TIMEOUT_SECONDS = 10.0
+POLL_SECONDS = 0.002  # the library's 0.05 would starve one writer among several
 BACKUPS = 5
 BACKUP_EVERY_MS = 60_000
+MAX_BYTES = 256 * 1024
+BROKEN_KEPT = 5
 
 
 class StateLockedError(UserError):
@@ -33,11 +41,31 @@ class StateCorruptError(UserError):
     """Neither the file nor a backup can be read; nothing is overwritten, the operator decides."""
 
 
+class StateTooLargeError(ValueError):
+    """The state outgrew its ceiling, which is our own bug; the old file stays as it is."""
+
+
 class _Envelope(msgspec.Struct):
     schema_version: int
     checksum: str
     saved_ms: int
     state: msgspec.Raw
+    sequence: int = 0  # of saves; version 1 did not count
+
+
+class _Head(msgspec.Struct):
+    """What a damaged file may still tell."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A document as read, and how the next save continues it."""
+
+    state: BotState
+    saved_ms: int = 0
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +75,18 @@ class Recovery:
     broken_file: Path | None
     backup: Path
     saved_ms: int
+    lost_updates: int | None  # None: the damaged file does not tell
+    restored: str
+
+    def __str__(self) -> str:
+        lost = {None: "what was saved after it, if anything, is lost", 0: "nothing was lost"}.get(
+            self.lost_updates, f"{self.lost_updates} newer updates are lost"
+        )
+        aside = f"; the damaged file is kept as {self.broken_file.name}" if self.broken_file else ""
+        return (
+            f"{self.backup.name}, saved at {utc(self.saved_ms)}, was used: {self.restored}; "
+            f"{lost}{aside}"
+        )
 
 
 class StateManager:
@@ -72,7 +112,7 @@ class StateManager:
         Raises StateLockedError or StateCorruptError; never replaces data by emptiness.
         """
         with self._locked():
-            return self._load_or_create_state()[0]
+            return self._load_or_create_state().state
 
     def read(self) -> BotState:
         """The state as a reader sees it: no lock, no recovery, nothing written.
@@ -80,7 +120,7 @@ class StateManager:
         Raises StateCorruptError when the file is damaged or missing.
         """
         try:
-            return self._read(self.path)[0]
+            return self._read(self.path).state
         except (OSError, msgspec.DecodeError, ValueError) as error:
             raise StateCorruptError(
                 f"state: {self.path} cannot be read ({error}); the bot recovers it when it starts"
@@ -93,15 +133,18 @@ class StateManager:
         Nothing is written when the caller raises.
         """
         with self._locked():
-            state, saved_ms = self._load_or_create_state()
-            yield state
-            self._save_state(state, saved_ms)
+            saved = self._load_or_create_state()
+            yield saved.state
+            self._save_state(saved)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        if self._lock.is_locked:
+            # The lock would let this process in again, and the inner change would be lost.
+            raise RuntimeError("state: an update inside an update of the same manager")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire()
+            self._lock.acquire(poll_interval=POLL_SECONDS)
         except Timeout:
             holder = self._lock_path.read_text(errors="replace").strip() or "unknown"
             raise StateLockedError(
@@ -109,47 +152,58 @@ class StateManager:
                 f"{self._lock.timeout:g} s; wait for that process or end it"
             ) from None
         try:
-            self._lock_path.write_text(f"process {os.getpid()}\n")
+            # Of fixed length, so that no part of a longer name stays behind.
+            overwrite(self._lock_path, f"process {os.getpid():<10}\n".encode())
             yield
         finally:
             self._lock.release()
 
-    def _load_or_create_state(self) -> tuple[BotState, int]:
+    def _load_or_create_state(self) -> _Saved:
         try:
             return self._read(self.path)
         except FileNotFoundError:
             if not any(path.exists() for path in self._backups()):
-                return BotState(), 0
+                return _Saved(BotState())
             return self._try_recover_from_backup(None)
         except (msgspec.DecodeError, ValueError):
             return self._try_recover_from_backup(self._set_aside())
 
-    def _read(self, path: Path) -> tuple[BotState, int]:
+    def _read(self, path: Path) -> _Saved:
         envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
-        if envelope.schema_version > SCHEMA_VERSION:
+        version = envelope.schema_version
+        if version > SCHEMA_VERSION:
             raise UserError(
-                f"state: {path} has schema version {envelope.schema_version}, this program knows "
+                f"state: {path} has schema version {version}, this program knows "
                 f"{SCHEMA_VERSION}; run the newer FractalTrader that wrote it"
             )
         if envelope.checksum != _checksum(envelope.state):
             raise ValueError("checksum differs")
-        return msgspec.json.decode(envelope.state, type=BotState), envelope.saved_ms
+        if version == SCHEMA_VERSION:
+            state = msgspec.json.decode(envelope.state, type=BotState)
+        else:
+            document = migrate(msgspec.json.decode(envelope.state, type=dict), version)
+            state = msgspec.convert(document, BotState)
+        return _Saved(state, envelope.saved_ms, envelope.sequence)
 
     def _set_aside(self) -> Path:
         """Keep the broken file for inspection, out of the way."""
         aside = self.path.with_name(f"{FILE_NAME}.broken-{self._clock.now_ms()}")
         os.replace(self.path, aside)
+        for old in sorted(self.path.parent.glob(f"{FILE_NAME}.broken-*"))[:-BROKEN_KEPT]:
+            old.unlink()
         return aside
 
-    def _try_recover_from_backup(self, broken: Path | None) -> tuple[BotState, int]:
+    def _try_recover_from_backup(self, broken: Path | None) -> _Saved:
         for backup in self._backups():
             try:
-                state, saved_ms = self._read(backup)
+                saved = self._read(backup)
             except (FileNotFoundError, msgspec.DecodeError, ValueError):
                 continue
-            self.recovery = Recovery(broken, backup, saved_ms)
+            self.recovery = Recovery(
+                broken, backup, saved.saved_ms, self._lost(saved, backup, broken), _summary(saved)
+            )
             write_file(self.path, backup.read_bytes())
-            return state, saved_ms
+            return saved
         if broken is not None:
             os.replace(broken, self.path)
         raise StateCorruptError(
@@ -157,13 +211,33 @@ class StateManager:
             "check positions on the venue, move the file away and start anew"
         )
 
-    def _save_state(self, state: BotState, previous_ms: int) -> None:
+    def _lost(self, saved: _Saved, backup: Path, broken: Path | None) -> int | None:
+        """How many saves the backup lacks: none when it is the copy that every save makes."""
+        if backup == self._backups()[0] and saved.sequence:
+            return 0
+        if broken is None:
+            return None
+        try:
+            newest = msgspec.json.decode(broken.read_bytes(), type=_Head).sequence
+        except msgspec.DecodeError:
+            return None
+        return newest - saved.sequence if newest >= saved.sequence else None
+
+    def _save_state(self, previous: _Saved) -> None:
+        """Durably replace the document by `previous.state` as it is now."""
         now = self._clock.now_ms()
-        raw = msgspec.json.encode(state)
-        envelope = _Envelope(SCHEMA_VERSION, _checksum(raw), now, msgspec.Raw(raw))
-        if self.path.exists() and now // BACKUP_EVERY_MS != previous_ms // BACKUP_EVERY_MS:
+        raw = msgspec.json.encode(previous.state)
+        envelope = _Envelope(
+            SCHEMA_VERSION, _checksum(raw), now, msgspec.Raw(raw), previous.sequence + 1
+        )
+        content = msgspec.json.encode(envelope)
+        if len(content) > MAX_BYTES:
+            raise StateTooLargeError(f"state: {len(content)} bytes are more than {MAX_BYTES}")
+        # Not synced: it guards against damage to the file, the file itself against a power loss.
+        overwrite(self._backups()[0], content)
+        if now // BACKUP_EVERY_MS != previous.saved_ms // BACKUP_EVERY_MS:
             self._rotate_backups()
-        write_file(self.path, msgspec.json.encode(envelope))
+        write_file(self.path, content)
 
     def _backups(self) -> list[Path]:
         """Newest first."""
@@ -171,11 +245,21 @@ class StateManager:
 
     def _rotate_backups(self) -> None:
         backups = self._backups()
-        for older, newer in zip(reversed(backups[1:]), reversed(backups[:-1]), strict=True):
+        for older, newer in zip(reversed(backups[2:]), reversed(backups[1:-1]), strict=True):
             if newer.exists():
                 os.replace(newer, older)
-        # The link shares the old content; the rename that follows gives the file a new one.
-        os.link(self.path, backups[0])
+        if self.path.exists():
+            # The link shares the old content; the rename that follows gives the file a new one.
+            os.link(self.path, backups[1])
+
+
+def _summary(saved: _Saved) -> str:
+    state = saved.state
+    tripped = [cause for cause, latch in state.breaker.latches.items() if latch.phase != "closed"]
+    return (
+        f"{len(state.epochs)} positions, {len(state.intents)} open intentions, breaker "
+        f"{', '.join(tripped) or 'closed'}"
+    )
 
 
 def _checksum(raw: bytes | msgspec.Raw) -> str:

@@ -1,6 +1,8 @@
 """Which key signs, and whether it may trade the account."""
 
+import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from fractaltrader.exchange.hyperliquid.signing import Signer, keccak256
 from fractaltrader.exchange.transport import Transport
 
 KEY_VARIABLE = "FRACTAL_PRIVATE_KEY"
+GUARD_KEY_VARIABLE = "FRACTAL_GUARD_KEY"
 SIM_FUNDS_USD = "10000"
 
 
@@ -21,16 +24,34 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def signer_for(url: str, home: Path) -> Signer:
+async def check_local_exchange(url: str) -> None:
+    """Raise UserError when `url` is an address of this machine and nothing listens there: that
+    exchange is ours to start, so waiting for it would be wrong."""
+    if not is_loopback(url):
+        return
+    place = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(place.hostname, place.port or 80)
+    except OSError as error:
+        raise UserError(
+            f"venue: cannot reach {url} ({error.strerror or error}); start the local exchange "
+            "with `fractal exchange`"
+        ) from None
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+def signer_for(url: str, home: Path, variable: str = KEY_VARIABLE) -> Signer:
     """The key from the environment; for the local exchange a throwaway key of this folder.
 
     Raises UserError when a real venue is meant and no key is given, or the key is malformed.
     """
-    private_key = os.environ.get(KEY_VARIABLE)
+    private_key = os.environ.get(variable)
     if private_key:
         return Signer(private_key)
     if not is_loopback(url):
-        raise UserError(f"private key: {KEY_VARIABLE} is not set; it is needed to trade on {url}")
+        raise UserError(f"private key: {variable} is not set; it is needed to trade on {url}")
     # Play money only: anyone who knows the folder's path knows this key.
     return Signer(keccak256(f"fractaltrader local play key {home.resolve()}".encode()).hex())
 

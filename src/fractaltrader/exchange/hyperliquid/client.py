@@ -1,27 +1,30 @@
 """Hyperliquid behind the port: reads from /info, signed actions to /exchange."""
 
 from collections.abc import AsyncIterator
+from copy import copy
 from decimal import Decimal
-from typing import Any, TypeVar
+from random import Random
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from fractaltrader.exchange.chronology import chronological
-from fractaltrader.exchange.classify import raise_for_refusal, raise_for_status
-from fractaltrader.exchange.errors import (
-    CriticalError,
-    TransientError,
-    TransportError,
-    UnknownOutcomeError,
-)
+from fractaltrader.exchange.classify import classify_body, classify_refusal
+from fractaltrader.exchange.errors import OrderGoneError
 from fractaltrader.exchange.hyperliquid import translate, wire
+from fractaltrader.exchange.hyperliquid.link import Link
 from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator
 from fractaltrader.exchange.hyperliquid.orders import order_action, outcomes
 from fractaltrader.exchange.hyperliquid.signing import Signer
-from fractaltrader.exchange.hyperliquid.stream import stream
+from fractaltrader.exchange.hyperliquid.stream import Stream
+from fractaltrader.exchange.limiter import Limiter
+from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import (
     Account,
+    ClockSkew,
     Fill,
+    Funding,
+    Leverage,
     OpenOrder,
     OrderOutcome,
     OrderRecord,
@@ -35,6 +38,8 @@ T = TypeVar("T")
 
 # The venue returns at most this many fills per request.
 FILLS_PAGE = 2_000
+FUNDING_PAGE = 500
+LIMITS_EVERY_MS = 3_600_000
 
 
 class HyperliquidVenue:
@@ -42,7 +47,11 @@ class HyperliquidVenue:
 
     `account` is the master address whose orders and positions are meant; `signer` may be an agent
     of it, or None for a venue that is only read. `mainnet` chooses the signature's source letter;
-    every other endpoint counts as testnet.
+    every other endpoint counts as testnet. Every request passes `limiter`; None only where the
+    venue is in our own process and has no limits. `rng` spreads reconnects.
+
+    Reads have the priority of this view of the venue (`with_priority`). Actions have their own:
+    cancels and orders that only reduce protect, all others enter.
     """
 
     def __init__(
@@ -53,24 +62,62 @@ class HyperliquidVenue:
         account: str,
         clock: Clock,
         mainnet: bool,
+        limiter: Limiter | None = None,
+        nonces: NonceAllocator | None = None,
+        priority: Priority = Priority.RECONCILE,
+        rng: Random | None = None,
     ) -> None:
-        self._transport = transport
-        self._signer = signer
         self._account = account.lower()
-        self._mainnet = mainnet
-        self._nonces = NonceAllocator(clock)
+        self._clock = clock
+        self._link = Link(
+            transport,
+            signer,
+            nonces or NonceAllocator(clock),
+            limiter,
+            clock,
+            account=self._account,
+            mainnet=mainnet,
+        )
+        self._priority = priority
+        self._rng = rng or Random(0)  # nosec B311
         self._instruments: dict[str, Instrument] = {}
 
+    def with_priority(self, priority: Priority) -> Self:
+        """The same connection, its reads charged at `priority`."""
+        view = copy(self)
+        view._priority = priority
+        return view
+
+    @property
+    def skew(self) -> ClockSkew | None:
+        """What `time_ms` last measured; None before."""
+        return self._link.skew
+
     async def instruments(self) -> dict[str, Instrument]:
-        self._instruments = translate.instruments(await self._info({"type": "meta"}, wire.Meta))
-        return self._instruments
+        listed = translate.instruments(await self._info({"type": "meta"}, wire.Meta))
+        self._instruments.clear()
+        self._instruments.update(listed)
+        return listed
 
     async def time_ms(self) -> int:
-        return (await self._info({"type": "exchangeStatus"}, wire.ExchangeStatus)).time
+        return await self._link.venue_time(self._priority)
+
+    async def learn_limits(self) -> None:
+        """Ask how many actions the address has left and tell the shared budget; at most hourly."""
+        now = self._clock.now_ms()
+        if self._link.limits_known_ms and abs(now - self._link.limits_known_ms) < LIMITS_EVERY_MS:
+            return
+        request = {"type": "userRateLimit", "user": self._account}
+        known = await self._info(request, wire.UserRateLimit)
+        if self._link.limiter is not None:
+            used, cap = known.n_requests_used, known.n_requests_cap
+            self._link.limiter.learn_address(self._account, used, cap)
+        self._link.limits_known_ms = now
 
     async def role(self) -> dict[str, Any]:
         """What the signer's address is to the venue: user, agent of somebody, missing."""
-        address = self._account if self._signer is None else self._signer.address
+        signer = self._link.signer
+        address = self._account if signer is None else signer.address
         return await self._info({"type": "userRole", "user": address}, dict[str, Any])
 
     async def account(self) -> Account:
@@ -135,71 +182,79 @@ class HyperliquidVenue:
     ) -> list[OrderOutcome]:
         return await self._order(orders, "normalTpsl" if bracket else "na", expires_ms)
 
-    async def protect(self, orders: list[OrderRequest]) -> list[OrderOutcome]:
+    async def protect(
+        self, orders: list[OrderRequest], *, expires_ms: int | None = None
+    ) -> list[OrderOutcome]:
         """Attach stop and target to the open position (`positionTpsl`)."""
-        return await self._order(orders, "positionTpsl", None)
+        return await self._order(orders, "positionTpsl", expires_ms)
 
     async def _order(
         self, orders: list[OrderRequest], grouping: str, expires_ms: int | None
     ) -> list[OrderOutcome]:
-        statuses = await self._act(order_action(orders, grouping), expires_ms)
+        action = order_action(orders, grouping)
+        reducing = all(order.reduce_only for order in orders)
+        statuses = await self._link.act(
+            action,
+            Priority.PROTECT if reducing else Priority.ENTER,
+            expires_ms=expires_ms,
+            coin=orders[0].instrument.coin if orders else None,
+        )
         try:
             return outcomes(statuses, len(orders))
         except msgspec.DecodeError as error:
-            raise UnknownOutcomeError(f"order: {error}") from error
+            raise classify_body(b"").error(f"order: {error}", request=action) from error
 
-    async def cancel(self, coin: str, cloid: str) -> bool:
-        cancels = [{"asset": self._instruments[coin].asset, "cloid": cloid}]
-        statuses = await self._act({"type": "cancelByCloid", "cancels": cancels})
-        return statuses == ["success"]
+    async def cancel(self, coin: str, reference: str | int) -> bool:
+        asset = self._instruments[coin].asset
+        action: dict[str, Any]
+        if isinstance(reference, str):
+            cancels = [{"asset": asset, "cloid": reference}]
+            action = {"type": "cancelByCloid", "cancels": cancels}
+        else:
+            action = {"type": "cancel", "cancels": [{"a": asset, "o": reference}]}
+        statuses = await self._link.act(action, Priority.PROTECT, coin=coin)
+        status = statuses[0] if len(statuses) == 1 else None
+        if status == "success":
+            return True
+        text = status.error if isinstance(status, wire.OrderStatusItem) else None
+        if text is None:
+            raise classify_body(b"").error(f"cancel: no known answer: {statuses}", request=action)
+        known = classify_refusal(text)
+        if known.kind is OrderGoneError:
+            return False
+        raise known.error(text, request=action)
 
     async def set_leverage(self, coin: str, leverage: int) -> None:
         asset = self._instruments[coin].asset
-        await self._act(
-            {"type": "updateLeverage", "asset": asset, "isCross": True, "leverage": leverage}
+        await self._link.act(
+            {"type": "updateLeverage", "asset": asset, "isCross": True, "leverage": leverage},
+            Priority.ENTER,
         )
+
+    async def leverage(self, coin: str) -> Leverage:
+        request = {"type": "activeAssetData", "user": self._account, "coin": coin}
+        setting = (await self._info(request, wire.ActiveAssetData)).leverage
+        return Leverage(setting.value, setting.type == "cross")
+
+    async def funding(self, since_ms: int) -> list[Funding]:
+        found: dict[tuple[int, str], Funding] = {}
+        start = since_ms
+        while True:
+            request = {"type": "userFunding", "user": self._account, "startTime": start}
+            page = await self._info(request, list[wire.FundingEntry])
+            fresh = {(entry.time, entry.delta.coin): translate.funding(entry) for entry in page}
+            unseen = fresh.keys() - found.keys()
+            found |= fresh
+            # The boundary element repeats, so a page without anything new is the last one.
+            if len(page) < FUNDING_PAGE or not unseen:
+                return sorted(found.values(), key=lambda paid: (paid.time_ms, paid.coin))
+            start = max(entry.time for entry in page)
 
     def stream(self, coins: list[str], timeframe: Timeframe) -> AsyncIterator[StreamEvent]:
-        return stream(self._transport, self._account, coins, timeframe)
+        link = self._link
+        return Stream(
+            link.transport, self._account, coins, timeframe, limiter=link.limiter, rng=self._rng
+        ).events()
 
     async def _info(self, request: dict[str, Any], shape: type[T]) -> T:
-        try:
-            status, body = await self._transport.post("/info", wire.encode(request))
-        except TransportError as error:
-            raise TransientError(f"info {request['type']}: {error}") from error
-        raise_for_status(status, body, action=False)
-        try:
-            return msgspec.json.decode(body, type=shape)
-        except msgspec.DecodeError as error:
-            raise TransientError(f"info {request['type']}: {error}") from error
-
-    async def _act(
-        self, action: dict[str, Any], expires_ms: int | None = None
-    ) -> list[wire.OrderStatusItem | str]:
-        """Sign and send one action; the statuses of its answer, empty where it has none."""
-        if self._signer is None:
-            raise CriticalError(f"{action['type']}: this connection can only read")
-        nonce = self._nonces.next()
-        signature = self._signer.sign_action(
-            action, nonce, mainnet=self._mainnet, expires_after=expires_ms
-        )
-        envelope = {
-            "action": action,
-            "nonce": nonce,
-            "signature": signature,
-            "vaultAddress": None,
-            "expiresAfter": expires_ms,
-        }
-        try:
-            status, body = await self._transport.post("/exchange", wire.encode(envelope))
-        except TransportError as error:
-            kind = UnknownOutcomeError if error.sent else TransientError
-            raise kind(f"{action['type']}: {error}") from error
-        raise_for_status(status, body, action=True)
-        try:
-            answer = msgspec.json.decode(body, type=wire.ActionAnswer)
-            if answer.status == "err":
-                raise_for_refusal(msgspec.json.decode(answer.response, type=str))
-            return msgspec.json.decode(answer.response, type=wire.ActionResponse).data.statuses
-        except msgspec.DecodeError as error:
-            raise UnknownOutcomeError(f"{action['type']}: {error}") from error
+        return await self._link.info(request, shape, self._priority)

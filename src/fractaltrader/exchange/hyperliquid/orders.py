@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from fractaltrader.exchange.classify import classify_refusal
 from fractaltrader.exchange.hyperliquid.wire import OrderStatusItem
 from fractaltrader.exchange.port import OrderOutcome, OrderRequest, OutcomeKind, Side
 from fractaltrader.market.instrument import to_wire
@@ -57,7 +58,8 @@ def _outcome(status: OrderStatusItem | str) -> OrderOutcome:
     if isinstance(status, str):
         return OrderOutcome(OutcomeKind.WAITING)
     if status.error is not None:
-        return OrderOutcome(OutcomeKind.REJECTED, error=status.error)
+        known = classify_refusal(status.error)
+        return OrderOutcome(OutcomeKind.REJECTED, error=status.error, classified=known)
     if status.filled is not None:
         filled = status.filled
         return OrderOutcome(OutcomeKind.FILLED, filled.oid, filled.total_sz, filled.avg_px)

@@ -7,11 +7,13 @@ from fractaltrader.exchange.hyperliquid.wire import (
     ClearinghouseState,
     FillData,
     FrontendOrder,
+    FundingEntry,
     Meta,
 )
 from fractaltrader.exchange.port import (
     Account,
     Fill,
+    Funding,
     OpenOrder,
     OrderRecord,
     Position,
@@ -85,6 +87,7 @@ def open_order(order: FrontendOrder) -> OpenOrder:
         order.trigger_px if order.is_trigger else None,
         _kind(order),
         order.timestamp,
+        order.is_position_tpsl and not order.sz,
     )
 
 
@@ -118,4 +121,11 @@ def fill(data: FillData) -> Fill:
         data.start_position,
         data.dir,
         data.crossed,
+        data.liquidation is not None,
     )
+
+
+def funding(entry: FundingEntry) -> Funding:
+    """A funding payment."""
+    delta = entry.delta
+    return Funding(delta.coin, entry.time, delta.usdc, delta.szi, delta.funding_rate)

@@ -27,6 +27,13 @@ class ExchangeStatus(msgspec.Struct):
     time: int
 
 
+class UserRateLimit(msgspec.Struct, rename="camel"):
+    """Actions an address has sent in its life, and may send."""
+
+    n_requests_used: int
+    n_requests_cap: int
+
+
 class MarginSummary(msgspec.Struct, rename="camel"):
     account_value: Decimal
     total_margin_used: Decimal
@@ -34,6 +41,25 @@ class MarginSummary(msgspec.Struct, rename="camel"):
 
 class Leverage(msgspec.Struct):
     value: int
+    type: str = "cross"
+
+
+class ActiveAssetData(msgspec.Struct):
+    leverage: Leverage
+
+
+class FundingDelta(msgspec.Struct, rename="camel"):
+    coin: str
+    usdc: Decimal
+    szi: Decimal
+    funding_rate: Decimal
+
+
+class FundingEntry(msgspec.Struct):
+    """An entry of `userFunding`."""
+
+    time: int
+    delta: FundingDelta
 
 
 class PositionData(msgspec.Struct, rename="camel"):
@@ -68,6 +94,7 @@ class FrontendOrder(msgspec.Struct, rename="camel"):
     orig_sz: Decimal | None = None
     cloid: str | None = None
     reduce_only: bool = False
+    is_position_tpsl: bool = False
     is_trigger: bool = False
     trigger_px: Decimal = Decimal(0)
     order_type: str = "Limit"
@@ -100,6 +127,7 @@ class FillData(msgspec.Struct, rename="camel"):
     fee: Decimal = Decimal(0)
     tid: int = 0
     cloid: str | None = None
+    liquidation: dict[str, Any] | None = None
 
 
 class CandleData(msgspec.Struct):

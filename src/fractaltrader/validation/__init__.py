@@ -1,0 +1,1 @@
+"""Proofs that the running system keeps its promises."""

@@ -1,0 +1,229 @@
+"""What the connection learns from the venue's answers, and what it keeps for an incident."""
+
+import asyncio
+import json
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from fractaltrader.exchange.errors import (
+    ExchangeError,
+    OrderGoneError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+    TransportError,
+    UnknownOutcomeError,
+)
+from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+from fractaltrader.exchange.hyperliquid.signing import Signer
+from fractaltrader.exchange.limiter import Limiter, peek
+from fractaltrader.exchange.limits import BudgetParameters, BudgetState, Priority
+from fractaltrader.exchange.port import OrderRequest, OutcomeKind, Side
+from fractaltrader.market import Instrument
+from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
+
+START_MS = 1_735_689_600_000
+SIGNER = Signer("0x" + "1" * 64)
+ETH = Instrument("ETH", 1, 4, 25)
+OK = b'{"status":"ok","response":{"type":"default"}}'
+BUY = OrderRequest(ETH, Side.BUY, Decimal("0.02"), Decimal(1900), "0x" + "0" * 32)
+CLOSE = OrderRequest(
+    ETH, Side.SELL, Decimal("0.02"), Decimal(1900), "0x" + "1" * 32, reduce_only=True
+)
+
+
+class Scripted:
+    """Gives the answers in turn, the last one for ever, and keeps the requests."""
+
+    def __init__(self, *answers: tuple[int, bytes] | TransportError) -> None:
+        self._answers = list(answers)
+        self.requests: list[Any] = []
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        self.requests.append(json.loads(body))
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, TransportError):
+            raise answer
+        return answer
+
+    async def connect(self) -> Any:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        pass
+
+
+def refusal(text: str) -> tuple[int, bytes]:
+    return 200, json.dumps({"status": "err", "response": text}).encode()
+
+
+def statuses(*items: Any) -> tuple[int, bytes]:
+    data = {"statuses": list(items)}
+    return 200, json.dumps({"status": "ok", "response": {"type": "x", "data": data}}).encode()
+
+
+class Bench:
+    """A venue over scripted answers, with a real budget file."""
+
+    def __init__(self, folder: Path, *answers: tuple[int, bytes] | TransportError) -> None:
+        self.clock = LoopClock(START_MS)
+        self.transport = Scripted(*answers)
+        self.path = folder / "budget.json"
+        self.limiter = Limiter(self.path, self.clock, spender="bot:1", rng=Random(1))
+        self.venue = HyperliquidVenue(
+            self.transport,
+            SIGNER,
+            account=SIGNER.address,
+            clock=self.clock,
+            mainnet=False,
+            limiter=self.limiter,
+        )
+        self.venue._instruments["ETH"] = ETH
+
+    @property
+    def budget(self) -> BudgetState:
+        return peek(self.path, BudgetParameters(), self.clock.now_ms())
+
+
+async def failure(work: Any) -> ExchangeError:
+    with pytest.raises(ExchangeError) as raised:
+        await work
+    return raised.value
+
+
+def test_priorities_follow_from_what_is_asked(tmp_path: Path) -> None:
+    """Cancels and orders that only reduce are charged to protection, others to entries, reads to
+    the view that asks."""
+
+    async def world() -> list[int]:
+        bench = Bench(tmp_path, statuses("success"))
+        filled = {"filled": {"oid": 1, "totalSz": "0.02", "avgPx": "1900"}}
+        await bench.venue.cancel("ETH", BUY.cloid)
+        bench.transport._answers = [statuses(filled)]
+        await bench.venue.place([CLOSE], bracket=False)
+        await bench.venue.protect([CLOSE])
+        await bench.venue.place([BUY], bracket=False)
+        bench.transport._answers = [(200, b'{"BTC":"1"}')]
+        await bench.venue.mid_prices()
+        await bench.venue.with_priority(Priority.INFORM).mid_prices()
+        return bench.budget.spenders["bot:1"].weights
+
+    assert run_virtual(world()) == [3, 2, 1, 2]
+
+
+def test_a_read_is_charged_what_it_really_cost(tmp_path: Path) -> None:
+    """The reservation for the longest answer is given back; an answer that is lost costs it all."""
+
+    async def world() -> tuple[int, int]:
+        bench = Bench(tmp_path, (200, b"[]"))
+        await bench.venue.fills(0)
+        first = bench.budget.spenders["bot:1"].weights[Priority.RECONCILE]
+        bench.transport._answers = [TransportError("reset", sent=True)]
+        await failure(bench.venue.fills(0))
+        return first, bench.budget.spenders["bot:1"].weights[Priority.RECONCILE]
+
+    assert run_virtual(world()) == (20, 20 + 120)
+
+
+def test_what_answers_teach(tmp_path: Path) -> None:
+    """A low nonce jumps forward, an exhausted address and an expired action are counted, a 429
+    slows every process down."""
+
+    async def world() -> None:
+        bench = Bench(
+            tmp_path, refusal(f"Invalid nonce: nonce too low 5 < {START_MS + 9_000}"), (200, OK)
+        )
+        error = await failure(bench.venue.set_leverage("ETH", 3))
+        assert isinstance(error, TransientError)
+        await bench.venue.set_leverage("ETH", 3)
+        assert bench.transport.requests[-1]["nonce"] == START_MS + 9_001
+
+        limits = b'{"cumVlm":"1.0","nRequestsUsed":100,"nRequestsCap":10001}'
+        bench.transport._answers = [(200, limits)]
+        await bench.venue.learn_limits()
+        await bench.venue.learn_limits()  # not again within the hour
+        assert len(bench.transport.requests) == 3
+        bench.transport._answers = [refusal("Action already expired")]
+        assert isinstance(await failure(bench.venue.place([BUY], bracket=False)), RejectedError)
+        assert bench.budget.addresses[SIGNER.address].used == 105
+        bench.transport._answers = [
+            refusal(
+                "Too many cumulative requests sent (97460 > 97456) for cumulative volume traded "
+                "$87457.46. Place taker orders to free up 1 request per USDC traded."
+            )
+        ]
+        error = await failure(bench.venue.place([BUY], bracket=False))
+        assert isinstance(error, RateLimitedError)
+        assert error.scope == "address"
+        assert bench.budget.addresses[SIGNER.address].used == 10_001
+
+        bench.transport._answers = [(429, b"null")]
+        error = await failure(bench.venue.account())
+        assert isinstance(error, RateLimitedError)
+        assert error.scope == "ip"
+        assert bench.budget.strikes == 1
+
+    run_virtual(world())
+
+
+def test_a_cancel_says_gone_only_when_it_is(tmp_path: Path) -> None:
+    """An order that is gone is False; any other refusal is not taken for that."""
+
+    async def world() -> None:
+        gone = {"error": "Order was never placed, already canceled, or filled. asset=1"}
+        bench = Bench(tmp_path, statuses("success"), statuses(gone), statuses({"error": "Words"}))
+        assert await bench.venue.cancel("ETH", BUY.cloid) is True
+        assert await bench.venue.cancel("ETH", BUY.cloid) is False
+        error = await failure(bench.venue.cancel("ETH", BUY.cloid))
+        assert isinstance(error, RejectedError)
+        assert not error.recognised
+        bench.transport._answers = [statuses()]
+        assert isinstance(await failure(bench.venue.cancel("ETH", BUY.cloid)), UnknownOutcomeError)
+
+    run_virtual(world())
+
+
+def test_a_refused_order_carries_its_row(tmp_path: Path) -> None:
+    """A rejected outcome says what the catalogue makes of its text."""
+    error = {"error": "Reduce only order would increase position. asset=1"}
+
+    async def world() -> Any:
+        return await Bench(tmp_path, statuses(error)).venue.protect([CLOSE])
+
+    (outcome,) = run_virtual(world())
+    assert outcome.kind is OutcomeKind.REJECTED
+    assert outcome.classified.kind is OrderGoneError
+    assert outcome.classified.row == 5
+
+
+def test_an_unknown_refusal_keeps_its_full_context(tmp_path: Path) -> None:
+    """Request and raw answer go with the error, without the signature or any secret."""
+
+    async def world() -> ExchangeError:
+        return await failure(Bench(tmp_path, refusal("Words")).venue.place([BUY], bracket=False))
+
+    error = run_virtual(world())
+    assert (error.row, error.recognised) == (None, False)
+    context = json.dumps(error.context)
+    assert BUY.cloid in context
+    assert "Words" in context
+    assert "signature" not in context
+
+
+def test_a_waiting_request_is_signed_when_it_leaves(tmp_path: Path) -> None:
+    """An action that had to wait for the budget gets its nonce afterwards, not before."""
+
+    async def world() -> int:
+        bench = Bench(tmp_path, (429, b"null"), (200, OK))
+        await failure(bench.venue.account())
+        waiting = asyncio.create_task(bench.venue.set_leverage("ETH", 3))
+        await waiting
+        nonce: int = bench.transport.requests[-1]["nonce"]
+        assert nonce == bench.clock.now_ms()
+        return nonce
+
+    assert run_virtual(world()) > START_MS + 2_000
