@@ -33,7 +33,7 @@ async def audit(venue: Venue, ledger: Ledger, state: BotState) -> list[Line]:
     return [
         *_fills(ours, theirs),
         _positions(state, account),
-        _equity(state, ours, account, mids),
+        _equity(state, ours, account, mids, await venue.funding(state.ledger_since_ms)),
         _line(
             "open positions with a resting stop",
             len(state.epochs),
@@ -76,9 +76,15 @@ def _sizes(sizes: dict[str, Decimal]) -> str:
     return ", ".join(f"{coin} {size}" for coin, size in sizes.items()) or "none"
 
 
-def _equity(state: BotState, fills: list[Fill], account: Account, mids: dict[str, Decimal]) -> Line:
-    """Opening equity plus every cash flow plus what is held at the mark, from fills alone."""
-    cash = state.opening_equity or Decimal(0)
+def _equity(
+    state: BotState,
+    fills: list[Fill],
+    account: Account,
+    mids: dict[str, Decimal],
+    funding: Decimal,
+) -> Line:
+    """Opening equity plus every cash flow plus what is held at the mark, from fills and funding."""
+    cash = (state.opening_equity or Decimal(0)) + funding
     held: dict[str, Decimal] = {}
     for fill in fills:
         signed = fill.size if fill.side is Side.BUY else -fill.size

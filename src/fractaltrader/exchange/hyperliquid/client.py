@@ -118,6 +118,19 @@ class HyperliquidVenue:
                 return chronological(found.values())
             start = page[-1].time
 
+    async def funding(self, since_ms: int) -> Decimal:
+        paid: dict[tuple[int, str], Decimal] = {}
+        start = since_ms
+        while True:
+            request = {"type": "userFunding", "user": self._account, "startTime": start}
+            page = await self._info(request, list[wire.FundingEntry])
+            fresh = {(entry.time, entry.delta.coin): entry.delta.usdc for entry in page}
+            unseen = fresh.keys() - paid.keys()
+            paid |= fresh
+            if not unseen:
+                return sum(paid.values(), Decimal(0))
+            start = page[-1].time
+
     async def candles(self, coin: str, timeframe: Timeframe, start: int, end: int) -> list[Bar]:
         request = {
             "type": "candleSnapshot",

@@ -102,6 +102,18 @@ class FillData(msgspec.Struct, rename="camel"):
     cloid: str | None = None
 
 
+class FundingDelta(msgspec.Struct):
+    coin: str
+    usdc: Decimal
+
+
+class FundingEntry(msgspec.Struct):
+    """A payment of `userFunding`; `usdc` is below zero when it was paid."""
+
+    time: int
+    delta: FundingDelta
+
+
 class CandleData(msgspec.Struct):
     """A candle of `candleSnapshot` or of the `candle` channel; `t` is its open, `s` its coin."""
 

@@ -6,6 +6,8 @@ import msgspec
 
 from fractaltrader.simulator.protocol.account_forms import NoopAction, UpdateLeverageAction
 from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.identity_forms import IDENTITY
+from fractaltrader.simulator.protocol.money_forms import MONEY
 from fractaltrader.simulator.protocol.order_forms import (
     BatchModifyAction,
     CancelAction,
@@ -13,6 +15,8 @@ from fractaltrader.simulator.protocol.order_forms import (
     ModifyAction,
     OrderAction,
 )
+from fractaltrader.simulator.protocol.timed_forms import TIMED
+from fractaltrader.simulator.protocol.user_signed_forms import USER_SIGNED
 
 Action = (
     OrderAction
@@ -22,6 +26,10 @@ Action = (
     | BatchModifyAction
     | UpdateLeverageAction
     | NoopAction
+    | TIMED
+    | IDENTITY
+    | MONEY
+    | USER_SIGNED
 )
 
 

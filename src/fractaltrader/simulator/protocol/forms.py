@@ -6,11 +6,12 @@ key order, trailing zeros or a cloid without 0x signs something else and appears
 
 import re
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 
 UNPARSEABLE = "Failed to deserialize the JSON body into the target type"
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_ADDRESS = re.compile(r"(?:0x)?([0-9a-fA-F]{40})")
 # Few enough digits for exact products in the 28 digits of the decimal context.
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,12})?")
 _CLOID = re.compile(r"(?:0x)?([0-9a-fA-F]{32})")
@@ -26,6 +27,11 @@ class UnprocessableError(Exception):
 class ActionForm(msgspec.Struct):
     """An action as it arrives, its keys in the venue's signing order (hyperliquid.md 3.2)."""
 
+    # Whether a unified account, which has one balance, may send it.
+    FOR_UNIFIED: ClassVar[bool] = True
+    # Whether an API wallet may sign it for its master (hyperliquid.md 4.3).
+    FOR_AGENTS: ClassVar[bool] = True
+
     def normalise(self) -> None:
         """Take the venue's own form, the one it hashes; raises UnprocessableError."""
 
@@ -39,10 +45,11 @@ class ActionForm(msgspec.Struct):
 
 
 def address_of(text: object) -> str:
-    """A lower-case address; raises UnprocessableError when it is none."""
-    if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
+    """A lower-case address with 0x (ccxt leaves it out); raises UnprocessableError for another."""
+    found = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
         raise UnprocessableError("invalid address")
-    return text.lower()
+    return "0x" + found[1].lower()
 
 
 def cloid_of(text: str) -> str:

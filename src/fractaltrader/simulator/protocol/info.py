@@ -23,7 +23,8 @@ def answer(core: Core, request: object) -> Any:
     """The answer to an `/info` request; raises UnprocessableError for an unknown or wrong one."""
     if not isinstance(request, dict):
         raise UnprocessableError("expected an object")
-    handler = _HANDLERS.get(request.get("type", ""))
+    kind = request.get("type")
+    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
     if handler is None:
         raise UnprocessableError(f"unknown variant {request.get('type')!r}")
     if request.get("dex"):

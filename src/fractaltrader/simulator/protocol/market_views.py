@@ -4,93 +4,126 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from fractaltrader.exchange.port import Side
-from fractaltrader.simulator.candles import day_ago_price, volume_since
+from fractaltrader.simulator.candles import day_ago_price
+from fractaltrader.simulator.clearing import funding, prices, tiers
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.numbers import ZERO, venue_number
+from fractaltrader.simulator.numbers import ZERO, float_number, venue_number
+from fractaltrader.simulator.protocol.clearing_views import margin_table
 from fractaltrader.simulator.protocol.views import trade_view
 from fractaltrader.simulator.trading.book import CoinBook, Level
+from fractaltrader.simulator.trading.open_interest import is_at_cap, open_interest
 
 DAY_MS = 86_400_000
-RESTING_FUNDING = "0.0000125"
 
-SPOT_META: dict[str, Any] = {
-    "universe": [],
-    "tokens": [
-        {
-            "name": "USDC",
-            "szDecimals": 8,
-            "weiDecimals": 8,
-            "index": 0,
-            "tokenId": "0xeb62eee3685fc4c43992febcd9e75443",
-            "isCanonical": True,
-            "evmContract": None,
-            "fullName": None,
-            "deployerTradingFeeShare": "0.0",
-        }
-    ],
+# USDC has another token id on each network (hyperliquid.md 8).
+_USDC_ID = {
+    True: "0x6d1e7cde53ba9467b783cb7c530ce054",
+    False: "0xeb62eee3685fc4c43992febcd9e75443",
 }
 
 
-def meta(core: Core) -> dict[str, Any]:
-    """The universe in asset order; every margin table has a single tier."""
-    instruments = [core.by_asset[asset] for asset in sorted(core.by_asset)]
-    limits = sorted({item.max_leverage for item in instruments})
+def spot_meta(core: Core) -> dict[str, Any]:
+    """No pairs, and the one token that perpetuals are settled in."""
     return {
-        "universe": [
+        "universe": [],
+        "tokens": [
             {
-                "szDecimals": item.sz_decimals,
-                "name": item.coin,
-                "maxLeverage": item.max_leverage,
-                "marginTableId": item.max_leverage,
+                "name": "USDC",
+                "szDecimals": 8,
+                "weiDecimals": 8,
+                "index": 0,
+                "tokenId": _USDC_ID[core.state.mainnet],
+                "isCanonical": True,
+                "evmContract": None,
+                "fullName": None,
+                "deployerTradingFeeShare": "0.0",
             }
-            for item in instruments
         ],
-        "marginTables": [
-            [
-                limit,
-                {
-                    "description": "",
-                    "marginTiers": [{"lowerBound": "0.0", "maxLeverage": limit}],
-                },
-            ]
-            for limit in limits
-        ],
+    }
+
+
+def dex_status(core: Core, _request: object) -> dict[str, Any]:
+    """What everybody has deposited, net."""
+    total = sum((account.deposited for account in core.state.accounts.values()), ZERO)
+    return {"totalNetDeposit": venue_number(total)}
+
+
+def meta(core: Core) -> dict[str, Any]:
+    """The universe in asset order; margin tables of a single tier below 50x go without saying."""
+    coins = [core.by_asset[asset].coin for asset in sorted(core.by_asset)]
+    known = tiers.VENUE_TABLES | core.state.margin_tables
+    for coin in coins:
+        market = core.state.markets[coin]
+        if tiers.table_id(market) >= tiers.SINGLE_TIER_IDS:
+            known.setdefault(
+                tiers.table_id(market), tiers.table_of(core.state.margin_tables, market)
+            )
+    return {
+        "universe": [_listed(core, coin) for coin in coins],
+        "marginTables": [[number, margin_table(known[number])] for number in sorted(known)],
         "collateralToken": 0,
     }
+
+
+def _listed(core: Core, coin: str) -> dict[str, Any]:
+    """A coin of the universe; the optional keys appear only where they say something."""
+    market, item = core.state.markets[coin], core.instruments[coin]
+    view: dict[str, Any] = {
+        "szDecimals": item.sz_decimals,
+        "name": coin,
+        "maxLeverage": item.max_leverage,
+        "marginTableId": tiers.table_id(market),
+    }
+    if market.margin_mode is not None:
+        view |= {"onlyIsolated": True, "marginMode": market.margin_mode}
+    return view
+
+
+def mid_price(core: Core, coin: str) -> Decimal | None:
+    """Between the best quotes, users' orders included; None before the first price."""
+    mid = core.books[coin].mid
+    return None if mid is None else mid + prices.mid_shift(core, coin)
 
 
 def all_mids(core: Core) -> dict[str, str]:
     """Mid price by coin; coins without a price are absent."""
     return {
-        coin: venue_number(book.mid) for coin, book in core.books.items() if book.mid is not None
+        coin: venue_number(mid) for coin in core.books if (mid := mid_price(core, coin)) is not None
     }
 
 
 def asset_context(core: Core, coin: str) -> dict[str, Any]:
     """Prices, volume and open interest of one coin."""
-    book = core.books[coin]
     series = core.candles[coin]
     now = core.now_ms()
-    base_volume = volume_since(series, now - DAY_MS, now)
-    mid = book.mid
+    base_volume = series.volume_since(now - DAY_MS)
+    mid = mid_price(core, coin)
     previous = day_ago_price(series, now) or mid or ZERO
-    held = (account.positions.get(coin) for account in core.state.accounts.values())
-    longs = sum((item.size for item in held if item is not None and item.size > 0), ZERO)
-    price = venue_number(mid or previous)
-    best = [book.best(side) for side in (Side.BUY, Side.SELL)]
-    impact = [venue_number(quote.price) for quote in best if quote is not None]
+    premium, impact = prices.premium(core, coin), prices.impact_prices(core, coin)
+    has_book = premium is not None and impact is not None
     return {
-        "funding": RESTING_FUNDING,
-        "openInterest": venue_number(longs),
+        "funding": venue_number(funding.predicted_rate(core, coin)),
+        "openInterest": venue_number(open_interest(core, coin)),
         "prevDayPx": venue_number(previous),
-        "dayNtlVlm": venue_number(base_volume * (mid or previous)),
-        "premium": None if mid is None else "0.0",
-        "oraclePx": price,
-        "markPx": price,
-        "midPx": None if mid is None else price,
-        "impactPxs": impact if mid is not None else None,
-        "dayBaseVlm": venue_number(base_volume),
+        "dayNtlVlm": float_number(base_volume * float(mid or previous)),
+        "premium": venue_number(premium) if premium is not None and has_book else None,
+        "oraclePx": venue_number(previous if mid is None else core.oracle(coin)),
+        "markPx": venue_number(previous if mid is None else core.mark(coin)),
+        "midPx": venue_number(mid) if mid is not None and has_book else None,
+        "impactPxs": [venue_number(px) for px in impact] if impact and has_book else None,
+        "dayBaseVlm": float_number(base_volume),
     }
+
+
+def fast_context(core: Core, coin: str) -> dict[str, Any]:
+    """What `fastAssetCtxs` shows of one coin."""
+    context = asset_context(core, coin)
+    return {"markPx": context["markPx"], "midPx": context["midPx"]}
+
+
+def at_open_interest_cap(core: Core) -> list[str]:
+    """Coins whose open interest has reached its cap."""
+    return [coin for coin, book in core.books.items() if book.mid and is_at_cap(core, coin)]
 
 
 def asset_contexts(core: Core) -> list[dict[str, Any]]:

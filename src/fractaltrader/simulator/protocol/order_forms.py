@@ -1,6 +1,7 @@
 """Order, cancel and modify actions as they arrive (hyperliquid.md 3.2)."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -8,9 +9,17 @@ from fractaltrader.market.instrument import to_wire
 from fractaltrader.simulator.protocol.forms import (
     ActionForm,
     UnprocessableError,
+    address_of,
     cloid_of,
     decimal_of,
 )
+
+_NORMAL = re.compile(r"(?:0|[1-9]\d{0,14})(?:\.\d{0,11}[1-9])?")
+
+
+def normal_number(text: str) -> str:
+    """`text` as the venue hashes it, without trailing zeros; raises UnprocessableError."""
+    return text if _NORMAL.fullmatch(text) else to_wire(decimal_of(text))
 
 
 class LimitTerms(msgspec.Struct):
@@ -41,11 +50,11 @@ class OrderWire(msgspec.Struct, omit_defaults=True):
 
     def normalise(self) -> None:
         """Take the venue's own form; raises UnprocessableError."""
-        self.p, self.s = to_wire(decimal_of(self.p)), to_wire(decimal_of(self.s))
+        self.p, self.s = normal_number(self.p), normal_number(self.s)
         if (self.t.limit is None) == (self.t.trigger is None):
             raise UnprocessableError("order type must be limit or trigger")
         if self.t.trigger is not None:
-            self.t.trigger.trigger_px = to_wire(decimal_of(self.t.trigger.trigger_px))
+            self.t.trigger.trigger_px = normal_number(self.t.trigger.trigger_px)
         if self.c is not None:
             self.c = cloid_of(self.c)
 
@@ -55,14 +64,22 @@ class Builder(msgspec.Struct):
     f: int
 
 
+class Priority(msgspec.Struct):
+    """A priority rate of p/1e8 of the notional, paid from undelegated staking balance."""
+
+    p: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
+
+
 class OrderAction(ActionForm, tag_field="type", tag="order", omit_defaults=True):
     orders: list[OrderWire]
-    grouping: Literal["na", "normalTpsl", "positionTpsl"]
+    grouping: Literal["na", "normalTpsl", "positionTpsl"] | Priority
     builder: Builder | None = None
 
     def normalise(self) -> None:
         for order in self.orders:
             order.normalise()
+        if self.builder is not None:
+            self.builder.b = address_of(self.builder.b)
 
     def weight(self) -> int:
         return len(self.orders)
@@ -76,8 +93,11 @@ class CancelWire(msgspec.Struct):
     o: int
 
 
-class CancelAction(ActionForm, tag_field="type", tag="cancel"):
+class CancelAction(ActionForm, tag_field="type", tag="cancel", omit_defaults=True):
+    """`f` asks for a fast cancel, which triggers do not have."""
+
     cancels: list[CancelWire]
+    f: bool = False
 
     def weight(self) -> int:
         return len(self.cancels)
@@ -88,8 +108,9 @@ class CancelByCloidWire(msgspec.Struct):
     cloid: str
 
 
-class CancelByCloidAction(ActionForm, tag_field="type", tag="cancelByCloid"):
+class CancelByCloidAction(ActionForm, tag_field="type", tag="cancelByCloid", omit_defaults=True):
     cancels: list[CancelByCloidWire]
+    f: bool = False
 
     def normalise(self) -> None:
         for cancel in self.cancels:
@@ -113,9 +134,12 @@ class ModifyWire(msgspec.Struct):
         self.order.normalise()
 
 
-class ModifyAction(ActionForm, tag_field="type", tag="modify"):
+class ModifyAction(ActionForm, tag_field="type", tag="modify", omit_defaults=True):
+    """`a` (always place): the new order is placed even if the old one is gone."""
+
     oid: int | str
     order: OrderWire
+    a: bool = False
 
     def normalise(self) -> None:
         self.oid = _reference_of(self.oid)
@@ -125,8 +149,9 @@ class ModifyAction(ActionForm, tag_field="type", tag="modify"):
         return {self.order.a}
 
 
-class BatchModifyAction(ActionForm, tag_field="type", tag="batchModify"):
+class BatchModifyAction(ActionForm, tag_field="type", tag="batchModify", omit_defaults=True):
     modifies: list[ModifyWire]
+    a: bool = False
 
     def normalise(self) -> None:
         for item in self.modifies:

@@ -1,52 +1,62 @@
-"""Subscriptions: who hears what (hyperliquid.md section 5)."""
+"""Subscriptions: who hears what, and when (hyperliquid.md section 5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from fractaltrader.market import Timeframe
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol import market_views as markets
-from fractaltrader.simulator.protocol.fields import candle_interval
-from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
-from fractaltrader.simulator.protocol.views import fill_view, trade_view
+from fractaltrader.simulator.protocol.market_topics import MARKET_TOPICS, book_period
+from fractaltrader.simulator.protocol.topics import (
+    Subscription,
+    SubscriptionError,
+    Topic,
+    compact,
+    frame,
+    normalised,
+)
+from fractaltrader.simulator.protocol.user_topics import (
+    AGGREGATED_FILLS,
+    USER_TOPICS,
+    Push,
+    event_pushes,
+    fill_pushes,
+    funding_pushes,
+    ledger_pushes,
+    order_pushes,
+    slice_pushes,
+    twap_pushes,
+)
+from fractaltrader.simulator.protocol.views import trade_view
 
 Sink = Callable[[dict[str, Any]], None]
-Subscription = dict[str, Any]
-SNAPSHOT_FILLS = 2_000
-
-_COIN_TYPES = ("l2Book", "bbo", "trades", "candle")
-_USER_TYPES = ("orderUpdates", "userEvents", "userFills")
-# What the venue fills in when it acknowledges (hyperliquid.md 5.1).
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "l2Book": {"nSigFigs": None, "mantissa": None, "fast": False},
-    "userFills": {"aggregateByTime": False},
-}
-_FIELDS = {
-    "allMids": ("dex",),
-    "l2Book": ("coin", "nSigFigs", "mantissa", "fast"),
-    "bbo": ("coin",),
-    "trades": ("coin",),
-    "candle": ("coin", "interval"),
-    "orderUpdates": ("user",),
-    "userEvents": ("user",),
-    "userFills": ("user", "aggregateByTime"),
-}
+TOPICS: dict[str, Topic] = MARKET_TOPICS | USER_TOPICS
+NEVER = 1 << 62
 
 
-class SubscriptionError(Exception):
-    """Refused; the text of the error frame."""
+@dataclass(eq=False, slots=True)
+class _Audience:
+    """Who has one subscription; `told` is the last state they were sent, due again at `due_ms`."""
 
+    wanted: Subscription
+    topic: Topic
+    sinks: list[Sink] = field(default_factory=list)
+    told: Any = None
+    due_ms: int = NEVER
 
-def frame(channel: str, data: Any) -> dict[str, Any]:
-    """A message of the WebSocket."""
-    return {"channel": channel, "data": data}
+    @property
+    def channel(self) -> str:
+        return self.topic.channel or str(self.wanted["type"])
 
+    @property
+    def period_ms(self) -> int:
+        if self.wanted["type"] == "l2Book":
+            return book_period(self.wanted)
+        return self.topic.period_ms or 0
 
-def compact(value: object) -> str:
-    """JSON as the venue echoes it."""
-    return msgspec.json.encode(value).decode()
+    def send(self, message: dict[str, Any]) -> None:
+        """To everybody; a sink may drop its subscription meanwhile."""
+        for sink in list(self.sinks):
+            sink(message)
 
 
 class Streams:
@@ -54,136 +64,147 @@ class Streams:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._topics: dict[tuple[str, str], dict[str, tuple[Subscription, list[Sink]]]] = {}
-        self._last_bbo: dict[str, Any] = {}
-
-    def normalised(self, subscription: object) -> Subscription:
-        """The subscription as the venue acknowledges it; raises SubscriptionError."""
-        if not isinstance(subscription, dict) or subscription.get("type") not in _FIELDS:
-            raise SubscriptionError(f"Invalid subscription {compact(subscription)}")
-        kind = subscription["type"]
-        values = _DEFAULTS.get(kind, {}) | subscription
-        result = {"type": kind} | {key: values[key] for key in _FIELDS[kind] if key in values}
-        try:
-            if kind in _USER_TYPES:
-                result["user"] = address_of(result.get("user"))
-            if kind in _COIN_TYPES and result.get("coin") not in self._core.books:
-                raise UnprocessableError("unknown coin")
-            if kind == "candle":
-                candle_interval(self._core, result["coin"], result.get("interval", ""))
-        except UnprocessableError:
-            raise SubscriptionError(f"Invalid subscription {compact(subscription)}") from None
-        return result
+        self._topics: dict[tuple[str, str], dict[str, _Audience]] = {}
+        # Those that hear the whole state, by time and whenever anything happened.
+        self._timed: list[_Audience] = []
+        self._watching: list[_Audience] = []
+        self._next_ms = NEVER
 
     def subscribe(self, subscription: object, sink: Sink) -> None:
         """Acknowledge to `sink`, send the snapshot and push from now on.
 
-        Raises SubscriptionError when `sink` has the subscription already or it is not served.
+        Raises SubscriptionError when `sink` has the subscription already or it names what does not
+        exist, UnprocessableError when it cannot be parsed.
         """
-        wanted = self.normalised(subscription)
-        _, sinks = self._topics.setdefault(_topic(wanted), {}).setdefault(
-            compact(wanted), (wanted, [])
-        )
-        if sink in sinks:
+        wanted = normalised(self._core, TOPICS, subscription)
+        entries = self._topics.setdefault(_key(wanted), {})
+        audience = entries.get(compact(wanted))
+        if audience is None:
+            audience = entries[compact(wanted)] = _Audience(wanted, TOPICS[wanted["type"]])
+            self._schedule(audience)
+        if sink in audience.sinks:
             raise SubscriptionError(f"Already subscribed: {compact(subscription)}")
-        sinks.append(sink)
+        audience.sinks.append(sink)
         sink(frame("subscriptionResponse", {"method": "subscribe", "subscription": wanted}))
-        first = self._snapshot(wanted)
+        first = None if audience.topic.now is None else audience.topic.now(self._core, wanted)
         if first is not None:
-            sink(first)
+            if audience.topic.period_ms is not None:
+                audience.told = first
+            sink(frame(audience.channel, audience.topic.wire(first)))
+
+    def _schedule(self, audience: _Audience) -> None:
+        period_ms = audience.topic.period_ms
+        if period_ms == 0:
+            self._watching.append(audience)
+        elif period_ms is not None:
+            audience.due_ms = self._core.now_ms() + audience.period_ms
+            self._timed.append(audience)
+            self._next_ms = min(self._next_ms, audience.due_ms)
 
     def unsubscribe(self, subscription: object, sink: Sink) -> None:
         """Acknowledge and stop; raises SubscriptionError when `sink` had no such subscription."""
-        wanted = self.normalised(subscription)
-        entry = self._topics.get(_topic(wanted), {}).get(compact(wanted))
-        if entry is None or sink not in entry[1]:
+        wanted = normalised(self._core, TOPICS, subscription)
+        audience = self._topics.get(_key(wanted), {}).get(compact(wanted))
+        if audience is None or sink not in audience.sinks:
             raise SubscriptionError(f"Already unsubscribed: {compact(subscription)}")
-        self._drop(wanted, entry[1], sink)
+        self._drop(audience, sink)
         sink(frame("subscriptionResponse", {"method": "unsubscribe", "subscription": wanted}))
 
     def forget(self, sink: Sink) -> None:
         """The socket behind `sink` is gone."""
-        for entries in list(self._topics.values()):
-            for wanted, sinks in list(entries.values()):
-                if sink in sinks:
-                    self._drop(wanted, sinks, sink)
+        everybody = [one for entries in self._topics.values() for one in entries.values()]
+        for audience in everybody:
+            if sink in audience.sinks:
+                self._drop(audience, sink)
 
-    def _drop(self, wanted: Subscription, sinks: list[Sink], sink: Sink) -> None:
-        sinks.remove(sink)
-        topic = _topic(wanted)
-        if not sinks:
-            del self._topics[topic][compact(wanted)]
-            if not self._topics[topic]:
-                del self._topics[topic]
+    def _drop(self, audience: _Audience, sink: Sink) -> None:
+        audience.sinks.remove(sink)
+        if audience.sinks:
+            return
+        key = _key(audience.wanted)
+        del self._topics[key][compact(audience.wanted)]
+        if not self._topics[key]:
+            del self._topics[key]
+        for listed in (self._timed, self._watching):
+            if audience in listed:
+                listed.remove(audience)
 
-    def _snapshot(self, wanted: Subscription) -> dict[str, Any] | None:
-        kind = wanted["type"]
-        if kind == "userFills":
-            fills = self._core.account_or_empty(wanted["user"]).fills[-SNAPSHOT_FILLS:]
-            views = [fill_view(fill) for fill in reversed(fills)]
-            return frame(kind, {"isSnapshot": True, "user": wanted["user"], "fills": views})
-        if kind == "trades":
-            recent = markets.recent_trades(self._core, wanted["coin"], 30)
-            return frame(kind, recent) if recent else None
-        return None if kind in _USER_TYPES else self._market_frame(wanted)
+    def publish_due(self) -> None:
+        """The whole state to whoever hears it by time, where that time has come."""
+        now = self._core.now_ms()
+        if now < self._next_ms:
+            return
+        for audience in list(self._timed):
+            if audience.due_ms <= now:
+                audience.due_ms = now + audience.period_ms
+                self._tell(audience)
+        self._next_ms = min((one.due_ms for one in self._timed), default=NEVER)
 
-    def _market_frame(self, wanted: Subscription) -> dict[str, Any] | None:
-        """The current state of a market topic."""
-        kind, core = wanted["type"], self._core
-        match kind:
-            case "allMids":
-                return frame(kind, {"mids": markets.all_mids(core)})
-            case "l2Book":
-                figures, mantissa = wanted["nSigFigs"], wanted["mantissa"]
-                return frame(kind, markets.l2_book(core, wanted["coin"], figures, mantissa))
-            case "bbo":
-                return frame(kind, markets.bbo(core, wanted["coin"]))
-            case _:
-                timeframe = Timeframe.parse(wanted["interval"])
-                candle = core.candles[wanted["coin"]].current(timeframe)
-                return None if candle is None else frame(kind, candle)
+    def _tell(self, audience: _Audience) -> None:
+        """What changed since the last time, if anything."""
+        if audience.topic.now is None:
+            return
+        state = audience.topic.now(self._core, audience.wanted)
+        change = None if state is None else audience.topic.change(audience.told, state)
+        if change is not None:
+            audience.told = state
+            audience.send(frame(audience.channel, audience.topic.wire(change)))
 
-    def publish_market(self, coin: str) -> None:
-        """The price of `coin` moved: mids, book and candles to whoever listens."""
-        for kind, key in (("candle", coin), ("allMids", ""), ("l2Book", coin)):
-            self._refresh((kind, key))
-        self._publish_bbo(coin)
+    def publish(self) -> None:
+        """Everything that happened since the last time, then the states that follow from it."""
+        self.publish_events()
+        for audience in list(self._watching):
+            self._tell(audience)
+        self.publish_due()
 
-    def _publish_bbo(self, coin: str) -> None:
-        if ("bbo", coin) in self._topics:
-            pair = markets.bbo(self._core, coin)["bbo"]
-            if pair != self._last_bbo.get(coin):
-                self._last_bbo[coin] = pair
-                self._refresh(("bbo", coin))
+    def publish_events(self) -> None:
+        """Everything that happened since the last time."""
+        if self._topics:
+            self._tell_events()
+        self._core.outbox.clear()
 
-    def publish_outbox(self) -> None:
-        """Order updates, fills and trades that happened since the last time."""
+    def _tell_events(self) -> None:
         outbox = self._core.outbox
-        for user, updates in outbox.order_updates.items():
-            self._send(("orderUpdates", user), frame("orderUpdates", updates))
+        for user, changes in outbox.order_updates.items():
+            if self._heard(user, "orderUpdates", "userHistoricalOrders"):
+                self._push(user, order_pushes(self._core, user, changes))
         for user, fills in outbox.fills.items():
-            views = [fill_view(fill) for fill in fills]
-            self._send(("userEvents", user), frame("user", {"fills": views}))
-            self._send(("userFills", user), frame("userFills", {"user": user, "fills": views}))
+            kinds = ("userEvents", "userFills", AGGREGATED_FILLS, "notification")
+            if self._heard(user, *kinds):
+                self._push(user, fill_pushes(user, fills))
+        for user, fills in outbox.slice_fills.items():
+            if self._heard(user, "userEvents", "userTwapSliceFills"):
+                self._push(user, slice_pushes(user, fills))
+        for user, events in outbox.user_events.items():
+            self._push(user, event_pushes(events))
+        for user, fundings in outbox.fundings.items():
+            self._push(user, funding_pushes(user, fundings))
+        for user, rows in outbox.ledger_updates.items():
+            self._push(user, ledger_pushes(user, rows))
+        for user, twaps in outbox.twap_changes.items():
+            if self._heard(user, "userEvents", "userTwapHistory"):
+                self._push(user, twap_pushes(user, twaps))
         for coin, trades in outbox.trades.items():
             if ("trades", coin) in self._topics:
                 prints = [trade_view(trade) for trade in trades]
                 self._send(("trades", coin), frame("trades", prints))
-            self._publish_bbo(coin)
-        outbox.clear()
 
-    def _send(self, topic: tuple[str, str], message: dict[str, Any]) -> None:
-        for _, sinks in list(self._topics.get(topic, {}).values()):
-            for sink in list(sinks):
-                sink(message)
+    def _heard(self, user: str, *kinds: str) -> bool:
+        return any((kind, user) in self._topics for kind in kinds)
 
-    def _refresh(self, topic: tuple[str, str]) -> None:
-        for wanted, sinks in list(self._topics.get(topic, {}).values()):
-            message = self._market_frame(wanted)
-            if message is not None:
-                for sink in list(sinks):
-                    sink(message)
+    def _push(self, user: str, pushes: Iterable[Push]) -> None:
+        for kind, message in pushes:
+            self._send((kind, user), message)
+
+    def _send(self, key: tuple[str, str], message: dict[str, Any]) -> None:
+        for audience in list(self._topics.get(key, {}).values()):
+            audience.send(message)
 
 
-def _topic(wanted: Subscription) -> tuple[str, str]:
-    return wanted["type"], wanted.get("coin") or wanted.get("user") or ""
+def _key(wanted: Subscription) -> tuple[str, str]:
+    """A topic and whom it is about: its user, else its coin."""
+    kind = AGGREGATED_FILLS if wanted.get("aggregateByTime") else wanted["type"]
+    return kind, wanted.get("user") or wanted.get("coin") or ""
+
+
+__all__ = ["Sink", "Streams", "SubscriptionError", "compact", "frame"]

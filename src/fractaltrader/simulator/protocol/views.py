@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fractaltrader.simulator.core import OrderChange
 from fractaltrader.simulator.numbers import venue_number
 from fractaltrader.simulator.state import Fill, Order, Trade
 
@@ -24,14 +25,17 @@ def open_order(order: Order) -> dict[str, Any]:
     return view
 
 
-def order_update(order: Order) -> dict[str, Any]:
-    """One entry of an `orderUpdates` frame, as of now."""
-    view = open_order(order)
+def order_update(change: OrderChange) -> dict[str, Any]:
+    """One entry of an `orderUpdates` frame, as of the change."""
+    view = open_order(change.order)
     view.pop("reduceOnly", None)
-    return {"order": view, "status": order.status, "statusTimestamp": order.status_ms}
+    view["sz"] = venue_number(change.size)
+    return {"order": view, "status": change.status, "statusTimestamp": change.time_ms}
 
 
 def _order_type(order: Order) -> str:
+    if order.twap is not None:
+        return "Twap Slice"
     if order.trigger is not None:
         kind = "Stop" if order.trigger.kind == "sl" else "Take Profit"
         return f"{kind} {'Market' if order.trigger.is_market else 'Limit'}"
@@ -87,7 +91,16 @@ def fill_view(fill: Fill) -> dict[str, Any]:
     }
     if fill.cloid is not None:
         view["cloid"] = fill.cloid
-    return view | {"feeToken": "USDC", "twapId": None}
+    if fill.builder_fee:
+        view["builderFee"] = venue_number(fill.builder_fee)
+    if fill.liquidation is not None:
+        view["liquidation"] = {
+            "liquidatedUser": fill.liquidation.user,
+            "markPx": venue_number(fill.liquidation.mark),
+            "method": fill.liquidation.method,
+        }
+    view["feeToken"], view["twapId"] = "USDC", fill.twap
+    return view
 
 
 def trade_view(trade: Trade) -> dict[str, Any]:
