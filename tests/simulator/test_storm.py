@@ -45,13 +45,13 @@ def world_class(monkeypatch: pytest.MonkeyPatch) -> Any:
     del sys.modules["virtual_world"]
 
 
-def test_a_day_of_the_bot_in_a_storm_is_the_same_twice(world_class: Any, tmp_path: Path) -> None:
+def test_two_days_of_the_bot_in_a_storm_are_the_same_twice(world_class: Any, tmp_path: Path) -> None:
     """The bot trades to the end of the market, every fault of the way has struck, and a second run
     from the same seed has the same faults, fills and account."""
 
     def days(folder: Path) -> tuple[dict[str, int], list[tuple[Any, ...]], Any]:
         folder.mkdir()
-        world = world_class.World(folder, days=1)
+        world = world_class.World(folder, days=2)
         faults = Injector(parse_plan({"fault": STORM}), seed=1)
 
         def venue(_fault: object = None) -> Any:
