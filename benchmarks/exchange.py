@@ -25,7 +25,7 @@ from fractaltrader.simulator.clearing import transfers
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
-from fractaltrader.simulator.protocol.order_forms import OrderAction
+from fractaltrader.simulator.protocol.forms.orders import OrderAction
 from fractaltrader.simulator.serving.server import Server
 from fractaltrader.simulator.state import ExchangeState, Market, Order
 from fractaltrader.simulator.trading import path

@@ -24,12 +24,13 @@ from exchange_world import LISTINGS, ORIGIN_MS
 from fractaltrader.exchange.hyperliquid.signing import Signer, keccak256
 from fractaltrader.simulator.clearing.conservation import books_balance
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.protocol import actions, info
-from fractaltrader.simulator.protocol.envelope import parse_envelope, signed_form
-from fractaltrader.simulator.protocol.forms import UnprocessableError
+from fractaltrader.simulator.protocol import actions
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
+from fractaltrader.simulator.protocol.forms.envelope import parse_envelope, signed_form
+from fractaltrader.simulator.protocol.forms.user_signed import UserSignedForm
 from fractaltrader.simulator.protocol.gateway import JSON, WebSocketSession, respond
-from fractaltrader.simulator.protocol.streams import TOPICS
-from fractaltrader.simulator.protocol.user_signed_forms import UserSignedForm
+from fractaltrader.simulator.protocol.info import answers
+from fractaltrader.simulator.protocol.topics.streams import TOPICS
 from fractaltrader.simulator.virtual_time import SteppedClock
 
 STATUSES = {200, 400, 404, 405, 415, 422}
@@ -40,7 +41,7 @@ USERS = ("alice", "bob", "carol")
 SIGNERS = [Signer("0x" + keccak256(name.encode()).hex()) for name in USERS]
 ADDRESSES = [signer.address for signer in SIGNERS] + ["0x" + "ab" * 20, "0x" + "0" * 40]
 CLOIDS = [f"0x{number:032x}" for number in range(4)]
-MENU = sorted(info._HANDLERS)
+MENU = sorted(answers._HANDLERS)
 FORMS: list[Any] = sorted(actions._HANDLERS, key=lambda form: form.__name__)
 SUBSCRIPTIONS = sorted(TOPICS)
 NASTY: list[Any] = [

@@ -8,7 +8,7 @@ from exchange_world import ORIGIN_MS, Trader, limit
 
 from fractaltrader.market import Instrument
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
-from fractaltrader.simulator.protocol.user_signed_forms import USER_SIGNED
+from fractaltrader.simulator.protocol.forms.user_signed import USER_SIGNED
 from fractaltrader.simulator.trading.market_model import MarketModel
 from fractaltrader.simulator.virtual_time import SteppedClock
 

@@ -10,7 +10,7 @@ from hyperliquid.utils import signing as sdk
 from wallets import Agent, approve, key_of
 
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.protocol.forms import UnprocessableError
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
 
 NOOP = {"type": "noop"}
 DAY_MS = 86_400_000

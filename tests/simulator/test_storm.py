@@ -45,7 +45,9 @@ def world_class(monkeypatch: pytest.MonkeyPatch) -> Any:
     del sys.modules["virtual_world"]
 
 
-def test_two_days_of_the_bot_in_a_storm_are_the_same_twice(world_class: Any, tmp_path: Path) -> None:
+def test_two_days_of_the_bot_in_a_storm_are_the_same_twice(
+    world_class: Any, tmp_path: Path
+) -> None:
     """The bot trades to the end of the market, every fault of the way has struck, and a second run
     from the same seed has the same faults, fills and account."""
 

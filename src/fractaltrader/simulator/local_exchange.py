@@ -15,10 +15,11 @@ from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.faults.injector import Injector
 from fractaltrader.simulator.faults.market import Disturbance, SkewedClock
 from fractaltrader.simulator.numbers import MICRO, ZERO
-from fractaltrader.simulator.protocol import actions, info
-from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
+from fractaltrader.simulator.protocol import actions
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.info import answers
 from fractaltrader.simulator.protocol.limits import ClientLimits, FasterClock
-from fractaltrader.simulator.protocol.streams import Sink, Streams
+from fractaltrader.simulator.protocol.topics.streams import Sink, Streams
 from fractaltrader.simulator.state import ExchangeState, MarginMode, Market
 from fractaltrader.simulator.trading import path
 from fractaltrader.simulator.trading.market_model import MarketModel
@@ -166,7 +167,7 @@ class LocalExchange:
     def info(self, request: object) -> Any:
         """Answer an `/info` request; raises UnprocessableError where the venue says 422."""
         self.advance()
-        result = info.answer(self._core, request)
+        result = answers.answer(self._core, request)
         return result if self._disturbance is None else self._disturbance.answer(request, result)
 
     def act(self, envelope: object) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 from fractaltrader.simulator.clearing import isolated, margin, tiers
 from fractaltrader.simulator.core import Core, Handler
 from fractaltrader.simulator.numbers import MICRO, ZERO
-from fractaltrader.simulator.protocol.account_forms import UpdateLeverageAction
-from fractaltrader.simulator.protocol.money_forms import (
+from fractaltrader.simulator.protocol.forms.account import UpdateLeverageAction
+from fractaltrader.simulator.protocol.forms.money import (
     TopUpIsolatedOnlyMarginAction,
     UpdateIsolatedMarginAction,
 )

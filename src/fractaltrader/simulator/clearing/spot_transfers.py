@@ -6,12 +6,12 @@ from typing import Any
 from fractaltrader.simulator.clearing.transfers import USDC, enter
 from fractaltrader.simulator.core import Core, Handler
 from fractaltrader.simulator.numbers import MICRO, venue_number
-from fractaltrader.simulator.protocol.money_forms import (
+from fractaltrader.simulator.protocol.forms.money import (
     SubAccountSpotTransferAction,
     VaultTransferAction,
 )
-from fractaltrader.simulator.protocol.sub_accounts import require_sub_account
-from fractaltrader.simulator.protocol.user_signed_forms import SpotSendAction
+from fractaltrader.simulator.protocol.forms.user_signed import SpotSendAction
+from fractaltrader.simulator.protocol.identity.sub_accounts import require_sub_account
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.state import Account
 

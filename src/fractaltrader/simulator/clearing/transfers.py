@@ -9,12 +9,12 @@ from typing import Any
 from fractaltrader.simulator.clearing import margin
 from fractaltrader.simulator.core import Core, Handler
 from fractaltrader.simulator.numbers import MICRO, venue_number
-from fractaltrader.simulator.protocol.money_forms import (
+from fractaltrader.simulator.protocol.forms.money import (
     AgentSendAssetAction,
     ReserveRequestWeightAction,
     SubAccountTransferAction,
 )
-from fractaltrader.simulator.protocol.user_signed_forms import (
+from fractaltrader.simulator.protocol.forms.user_signed import (
     SendAssetAction,
     UsdClassTransferAction,
     UsdSendAction,

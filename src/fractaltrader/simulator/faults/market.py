@@ -20,7 +20,7 @@ from fractaltrader.simulator.faults.plan import (
     ThinBook,
     UnknownOrder,
 )
-from fractaltrader.simulator.protocol.fields import FAR_FUTURE_MS
+from fractaltrader.simulator.protocol.info.fields import FAR_FUTURE_MS
 from fractaltrader.simulator.state import Order
 
 # Refusals that depend on the moment, not on the order (hyperliquid.md section 10).

@@ -5,11 +5,12 @@ from typing import Any
 from fractaltrader.market import Clock
 from fractaltrader.simulator.clearing import leverage_actions, spot_transfers, transfers
 from fractaltrader.simulator.core import Core, Handler
-from fractaltrader.simulator.protocol import agents, limits, profile, sub_accounts
-from fractaltrader.simulator.protocol.account_forms import NoopAction
-from fractaltrader.simulator.protocol.envelope import Action, parse_envelope
-from fractaltrader.simulator.protocol.identity import acting_user
-from fractaltrader.simulator.protocol.order_forms import CancelAction, CancelByCloidAction
+from fractaltrader.simulator.protocol import limits
+from fractaltrader.simulator.protocol.forms.account import NoopAction
+from fractaltrader.simulator.protocol.forms.envelope import Action, parse_envelope
+from fractaltrader.simulator.protocol.forms.orders import CancelAction, CancelByCloidAction
+from fractaltrader.simulator.protocol.identity import agents, profile, sub_accounts
+from fractaltrader.simulator.protocol.identity.acting import acting_user
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.trading import order_actions, schedule_cancel, twap
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.protocol.forms import UnprocessableError
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
 from fractaltrader.simulator.protocol.limits import ClientMeter
-from fractaltrader.simulator.protocol.streams import SubscriptionError, compact, frame
+from fractaltrader.simulator.protocol.topics.streams import SubscriptionError, compact, frame
 
 JSON = "application/json"
 TEXT = "text/plain"

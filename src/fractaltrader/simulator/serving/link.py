@@ -11,7 +11,7 @@ from fractaltrader.simulator.faults.requests import LostConnectionError, carried
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.protocol.gateway import JSON, Reply, WebSocketSession
 from fractaltrader.simulator.protocol.limits import ClientMeter
-from fractaltrader.simulator.protocol.streams import compact, frame
+from fractaltrader.simulator.protocol.topics.streams import compact, frame
 
 # The venue closes a socket to which it has sent nothing for so long (hyperliquid.md 5.1).
 IDLE_SECONDS = 60.0

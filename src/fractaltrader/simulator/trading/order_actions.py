@@ -10,8 +10,8 @@ import msgspec
 
 from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.simulator.core import Core, Handler
-from fractaltrader.simulator.protocol.forms import decimal_of
-from fractaltrader.simulator.protocol.order_forms import (
+from fractaltrader.simulator.protocol.forms.common import decimal_of
+from fractaltrader.simulator.protocol.forms.orders import (
     BatchModifyAction,
     CancelAction,
     CancelByCloidAction,

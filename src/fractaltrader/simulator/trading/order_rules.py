@@ -8,7 +8,7 @@ from fractaltrader.market.instrument import MIN_NOTIONAL, Instrument
 from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol.order_forms import OrderWire
+from fractaltrader.simulator.protocol.forms.orders import OrderWire
 from fractaltrader.simulator.state import Account, Order
 from fractaltrader.simulator.trading import open_interest
 from fractaltrader.simulator.trading.book import is_fired

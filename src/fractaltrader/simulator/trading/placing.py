@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, venue_number
-from fractaltrader.simulator.protocol.order_forms import (
+from fractaltrader.simulator.protocol.forms.orders import (
     Builder,
     OrderAction,
     OrderWire,

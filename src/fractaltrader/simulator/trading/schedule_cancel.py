@@ -5,7 +5,7 @@ from typing import Any
 from fractaltrader.market.instrument import to_wire
 from fractaltrader.simulator.core import Core, Handler
 from fractaltrader.simulator.numbers import truncated
-from fractaltrader.simulator.protocol.timed_forms import ScheduleCancelAction
+from fractaltrader.simulator.protocol.forms.timed import ScheduleCancelAction
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.trading.lifecycle import finish
 from fractaltrader.simulator.trading.triggers import settle_consequences

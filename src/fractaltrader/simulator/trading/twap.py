@@ -15,8 +15,8 @@ from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.market.instrument import MIN_NOTIONAL
 from fractaltrader.simulator.clearing import accounts
 from fractaltrader.simulator.core import Core, Handler
-from fractaltrader.simulator.protocol.forms import decimal_of
-from fractaltrader.simulator.protocol.timed_forms import TwapCancelAction, TwapOrderAction
+from fractaltrader.simulator.protocol.forms.common import decimal_of
+from fractaltrader.simulator.protocol.forms.timed import TwapCancelAction, TwapOrderAction
 from fractaltrader.simulator.state import Order, Twap, TwapTerms
 from fractaltrader.simulator.trading.lifecycle import register
 from fractaltrader.simulator.trading.market_model import mixed

@@ -4,11 +4,11 @@ from typing import Any
 
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol import market_views as markets
-from fractaltrader.simulator.protocol.agents import agents_of
-from fractaltrader.simulator.protocol.clearing_views import clearinghouse_state, spot_state
-from fractaltrader.simulator.protocol.order_views import frontend_open_orders
-from fractaltrader.simulator.protocol.twap_views import twap_states
+from fractaltrader.simulator.protocol.identity.agents import agents_of
+from fractaltrader.simulator.protocol.views import markets
+from fractaltrader.simulator.protocol.views.clearing import clearinghouse_state, spot_state
+from fractaltrader.simulator.protocol.views.order_queries import frontend_open_orders
+from fractaltrader.simulator.protocol.views.twaps import twap_states
 
 
 def _user_state(core: Core, user: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol.views import frontend_order, open_order
+from fractaltrader.simulator.protocol.views.orders import frontend_order, open_order
 from fractaltrader.simulator.state import Order
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol.market_topics import MARKET_TOPICS, book_period
-from fractaltrader.simulator.protocol.topics import (
+from fractaltrader.simulator.protocol.topics.markets import MARKET_TOPICS, book_period
+from fractaltrader.simulator.protocol.topics.topic import (
     Subscription,
     SubscriptionError,
     Topic,
@@ -14,7 +14,7 @@ from fractaltrader.simulator.protocol.topics import (
     frame,
     normalised,
 )
-from fractaltrader.simulator.protocol.user_topics import (
+from fractaltrader.simulator.protocol.topics.users import (
     AGGREGATED_FILLS,
     USER_TOPICS,
     Push,
@@ -26,7 +26,7 @@ from fractaltrader.simulator.protocol.user_topics import (
     slice_pushes,
     twap_pushes,
 )
-from fractaltrader.simulator.protocol.views import trade_view
+from fractaltrader.simulator.protocol.views.orders import trade_view
 
 Sink = Callable[[dict[str, Any]], None]
 TOPICS: dict[str, Topic] = MARKET_TOPICS | USER_TOPICS

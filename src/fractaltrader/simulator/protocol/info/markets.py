@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol import market_views as markets
-from fractaltrader.simulator.protocol.fields import (
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
+from fractaltrader.simulator.protocol.info.fields import (
     FAR_FUTURE_MS,
     Request,
     candle_interval,
@@ -14,8 +14,8 @@ from fractaltrader.simulator.protocol.fields import (
     time_of,
     user_of,
 )
-from fractaltrader.simulator.protocol.forms import UnprocessableError
-from fractaltrader.simulator.protocol.web_data import web_data_2
+from fractaltrader.simulator.protocol.views import markets
+from fractaltrader.simulator.protocol.views.web_data import web_data_2
 
 RECENT_TRADES = 10
 

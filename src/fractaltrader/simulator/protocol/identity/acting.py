@@ -2,11 +2,12 @@
 
 from fractaltrader.exchange.hyperliquid.signing import recover_action_signer, recover_address
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol import limits, nonces
-from fractaltrader.simulator.protocol.agents import master_of
-from fractaltrader.simulator.protocol.envelope import Envelope, signed_form
-from fractaltrader.simulator.protocol.sub_accounts import require_sub_account
-from fractaltrader.simulator.protocol.user_signed_forms import UserSignedForm
+from fractaltrader.simulator.protocol import limits
+from fractaltrader.simulator.protocol.forms.envelope import Envelope, signed_form
+from fractaltrader.simulator.protocol.forms.user_signed import UserSignedForm
+from fractaltrader.simulator.protocol.identity import nonces
+from fractaltrader.simulator.protocol.identity.agents import master_of
+from fractaltrader.simulator.protocol.identity.sub_accounts import require_sub_account
 from fractaltrader.simulator.refusal import RefusedError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fractaltrader.simulator.clearing import fees
 from fractaltrader.simulator.core import Core, Handler
-from fractaltrader.simulator.protocol.identity_forms import (
+from fractaltrader.simulator.protocol.forms.identity import (
     AgentEnableDexAbstractionAction,
     AgentSetAbstractionAction,
     ClaimRewardsAction,
@@ -18,13 +18,13 @@ from fractaltrader.simulator.protocol.identity_forms import (
     SetDisplayNameAction,
     SetReferrerAction,
 )
-from fractaltrader.simulator.protocol.sub_accounts import require_sub_account
-from fractaltrader.simulator.protocol.user_signed_forms import (
+from fractaltrader.simulator.protocol.forms.user_signed import (
     ApproveBuilderFeeAction,
     TokenDelegateAction,
     UserDexAbstractionAction,
     UserSetAbstractionAction,
 )
+from fractaltrader.simulator.protocol.identity.sub_accounts import require_sub_account
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.state import Profile
 

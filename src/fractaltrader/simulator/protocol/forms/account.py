@@ -1,6 +1,6 @@
 """Actions on the account itself as they arrive (hyperliquid.md 3.2)."""
 
-from fractaltrader.simulator.protocol.forms import ActionForm
+from fractaltrader.simulator.protocol.forms.common import ActionForm
 
 
 class UpdateLeverageAction(ActionForm, tag_field="type", tag="updateLeverage", rename="camel"):

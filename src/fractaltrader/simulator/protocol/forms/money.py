@@ -2,7 +2,7 @@
 
 import msgspec
 
-from fractaltrader.simulator.protocol.forms import (
+from fractaltrader.simulator.protocol.forms.common import (
     ActionForm,
     UnprocessableError,
     address_of,

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 from fractaltrader.simulator.clearing import fees, funding, portfolio, tiers
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, venue_number
-from fractaltrader.simulator.protocol import clearing_views as views
-from fractaltrader.simulator.protocol.fields import (
+from fractaltrader.simulator.protocol.info.fields import (
     FAR_FUTURE_MS,
     Request,
     coin_of,
@@ -17,7 +16,8 @@ from fractaltrader.simulator.protocol.fields import (
     time_of,
     user_of,
 )
-from fractaltrader.simulator.protocol.market_views import at_open_interest_cap
+from fractaltrader.simulator.protocol.views import clearing as views
+from fractaltrader.simulator.protocol.views.markets import at_open_interest_cap
 from fractaltrader.simulator.state import (
     Account,
     DayVolume,

@@ -9,8 +9,8 @@ from typing import Any
 
 from fractaltrader.simulator.core import Core, Handler
 from fractaltrader.simulator.numbers import ZERO
-from fractaltrader.simulator.protocol.forms import UnprocessableError
-from fractaltrader.simulator.protocol.user_signed_forms import ApproveAgentAction
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
+from fractaltrader.simulator.protocol.forms.user_signed import ApproveAgentAction
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.state import Agent
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol.agents import agents_of, master_of
-from fractaltrader.simulator.protocol.clearing_views import clearinghouse_state, spot_state
-from fractaltrader.simulator.protocol.fields import Request, user_of
-from fractaltrader.simulator.protocol.forms import address_of
+from fractaltrader.simulator.protocol.forms.common import address_of
+from fractaltrader.simulator.protocol.identity.agents import agents_of, master_of
+from fractaltrader.simulator.protocol.identity.profile import profile_of
+from fractaltrader.simulator.protocol.identity.sub_accounts import sub_accounts_of
+from fractaltrader.simulator.protocol.info.fields import Request, user_of
 from fractaltrader.simulator.protocol.limits import request_cap
-from fractaltrader.simulator.protocol.profile import profile_of
-from fractaltrader.simulator.protocol.sub_accounts import sub_accounts_of
+from fractaltrader.simulator.protocol.views.clearing import clearinghouse_state, spot_state
 
 USDC = 0
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol.views import fill_view
+from fractaltrader.simulator.protocol.views.orders import fill_view
 from fractaltrader.simulator.state import Fill, Twap
 
 

@@ -8,8 +8,8 @@ from fractaltrader.simulator.candles import day_ago_price
 from fractaltrader.simulator.clearing import funding, prices, tiers
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, float_number, venue_number
-from fractaltrader.simulator.protocol.clearing_views import margin_table
-from fractaltrader.simulator.protocol.views import trade_view
+from fractaltrader.simulator.protocol.views.clearing import margin_table
+from fractaltrader.simulator.protocol.views.orders import trade_view
 from fractaltrader.simulator.trading.book import CoinBook, Level
 from fractaltrader.simulator.trading.open_interest import is_at_cap, open_interest
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fractaltrader.simulator.protocol.forms import ActionForm, address_of
+from fractaltrader.simulator.protocol.forms.common import ActionForm, address_of
 
 
 class MasterForm(ActionForm):

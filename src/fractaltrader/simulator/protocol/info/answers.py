@@ -3,19 +3,14 @@
 from typing import Any
 
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol import (
-    clearing_info,
-    identity_info,
-    market_info,
-    order_info,
-)
-from fractaltrader.simulator.protocol.forms import UnprocessableError
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
+from fractaltrader.simulator.protocol.info import clearing, identity, markets, orders
 
 _HANDLERS = {
-    **market_info.HANDLERS,
-    **order_info.HANDLERS,
-    **clearing_info.HANDLERS,
-    **identity_info.HANDLERS,
+    **markets.HANDLERS,
+    **orders.HANDLERS,
+    **clearing.HANDLERS,
+    **identity.HANDLERS,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from fractaltrader.exchange.hyperliquid.signing import keccak256
 from fractaltrader.market.instrument import to_wire
 from fractaltrader.simulator.core import Core, Handler
-from fractaltrader.simulator.protocol.identity_forms import (
+from fractaltrader.simulator.protocol.forms.identity import (
     CreateSubAccountAction,
     SubAccountModifyAction,
 )

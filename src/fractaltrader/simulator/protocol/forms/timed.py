@@ -4,8 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from fractaltrader.simulator.protocol.forms import ActionForm
-from fractaltrader.simulator.protocol.order_forms import normal_number
+from fractaltrader.simulator.protocol.forms.common import ActionForm
+from fractaltrader.simulator.protocol.forms.orders import normal_number
 
 
 class TwapWire(msgspec.Struct):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from fractaltrader.market.instrument import to_wire
-from fractaltrader.simulator.protocol.forms import (
+from fractaltrader.simulator.protocol.forms.common import (
     ActionForm,
     UnprocessableError,
     address_of,

@@ -11,8 +11,8 @@ import msgspec
 
 from fractaltrader.market import Timeframe
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol import market_views as markets
-from fractaltrader.simulator.protocol.topics import OPTIONAL, REQUIRED, Subscription, Topic
+from fractaltrader.simulator.protocol.topics.topic import OPTIONAL, REQUIRED, Subscription, Topic
+from fractaltrader.simulator.protocol.views import markets
 
 TRADES_REPLAYED = 30
 BOOK_MS = 5_000

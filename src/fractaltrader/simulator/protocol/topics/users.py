@@ -6,13 +6,13 @@ from typing import Any
 from fractaltrader.exchange.port import Side
 from fractaltrader.market.instrument import to_wire
 from fractaltrader.simulator.core import Core, OrderChange
-from fractaltrader.simulator.protocol import info
-from fractaltrader.simulator.protocol.order_info import aggregated
-from fractaltrader.simulator.protocol.order_views import order_record
-from fractaltrader.simulator.protocol.topics import REQUIRED, Subscription, Topic, frame
-from fractaltrader.simulator.protocol.twap_views import slice_fill, twap_change, twap_states
-from fractaltrader.simulator.protocol.views import fill_view, order_update
-from fractaltrader.simulator.protocol.web_data import web_data_2, web_data_3
+from fractaltrader.simulator.protocol.info import answers
+from fractaltrader.simulator.protocol.info.orders import aggregated
+from fractaltrader.simulator.protocol.topics.topic import REQUIRED, Subscription, Topic, frame
+from fractaltrader.simulator.protocol.views.order_queries import order_record
+from fractaltrader.simulator.protocol.views.orders import fill_view, order_update
+from fractaltrader.simulator.protocol.views.twaps import slice_fill, twap_change, twap_states
+from fractaltrader.simulator.protocol.views.web_data import web_data_2, web_data_3
 from fractaltrader.simulator.state import Fill, Twap
 
 FULL_MS = 5_000
@@ -27,7 +27,7 @@ Push = tuple[str, dict[str, Any]]
 
 def _ask(core: Core, kind: str, user: str, **fields: Any) -> Any:
     """What `/info` answers about `user`: streams and requests cannot disagree."""
-    return info.answer(core, {"type": kind, "user": user} | fields)
+    return answers.answer(core, {"type": kind, "user": user} | fields)
 
 
 def _user_fills(core: Core, wanted: Subscription) -> Any:

@@ -4,19 +4,19 @@ from typing import Any
 
 import msgspec
 
-from fractaltrader.simulator.protocol.account_forms import NoopAction, UpdateLeverageAction
-from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
-from fractaltrader.simulator.protocol.identity_forms import IDENTITY
-from fractaltrader.simulator.protocol.money_forms import MONEY
-from fractaltrader.simulator.protocol.order_forms import (
+from fractaltrader.simulator.protocol.forms.account import NoopAction, UpdateLeverageAction
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.forms.identity import IDENTITY
+from fractaltrader.simulator.protocol.forms.money import MONEY
+from fractaltrader.simulator.protocol.forms.orders import (
     BatchModifyAction,
     CancelAction,
     CancelByCloidAction,
     ModifyAction,
     OrderAction,
 )
-from fractaltrader.simulator.protocol.timed_forms import TIMED
-from fractaltrader.simulator.protocol.user_signed_forms import USER_SIGNED
+from fractaltrader.simulator.protocol.forms.timed import TIMED
+from fractaltrader.simulator.protocol.forms.user_signed import USER_SIGNED
 
 Action = (
     OrderAction

@@ -8,11 +8,11 @@ import msgspec
 
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, truncated
-from fractaltrader.simulator.protocol import order_views as views
-from fractaltrader.simulator.protocol.fields import FAR_FUTURE_MS, Request, time_of, user_of
-from fractaltrader.simulator.protocol.forms import UnprocessableError
-from fractaltrader.simulator.protocol.twap_views import slice_fill, twap_change
-from fractaltrader.simulator.protocol.views import fill_view
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
+from fractaltrader.simulator.protocol.info.fields import FAR_FUTURE_MS, Request, time_of, user_of
+from fractaltrader.simulator.protocol.views import order_queries as views
+from fractaltrader.simulator.protocol.views.orders import fill_view
+from fractaltrader.simulator.protocol.views.twaps import slice_fill, twap_change
 from fractaltrader.simulator.state import Fill
 
 FILLS_PER_PAGE = 2_000

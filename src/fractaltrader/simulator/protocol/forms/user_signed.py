@@ -8,7 +8,7 @@ import re
 from typing import Any, ClassVar
 
 from fractaltrader.exchange.hyperliquid.signing import user_signed_digest
-from fractaltrader.simulator.protocol.forms import (
+from fractaltrader.simulator.protocol.forms.common import (
     ActionForm,
     UnprocessableError,
     address_of,

@@ -5,7 +5,7 @@ from typing import Any
 from fractaltrader.errors import UserError
 from fractaltrader.market import Timeframe
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError, address_of
 
 Request = dict[str, Any]
 FAR_FUTURE_MS = 1 << 53

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.protocol.fields import candle_interval
-from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.info.fields import candle_interval
 
 Subscription = dict[str, Any]
 REQUIRED: Any = object()
