@@ -11,7 +11,7 @@ from fractaltrader.errors import UserError
 from fractaltrader.exchange.port import Side
 from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import to_wire
-from fractaltrader.simulator.clearing import accounts, margin
+from fractaltrader.simulator.clearing import accounts, fees, margin
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 from fractaltrader.simulator.state import Account, Position
 from fractaltrader.simulator.virtual_time import SteppedClock
@@ -22,9 +22,9 @@ D = Decimal
 @pytest.mark.parametrize(
     ("price", "size", "rate", "fee"),
     [
-        ("4307.4", "0.0025", accounts.TAKER_RATE, "0.004845"),
-        ("4303.7", "0.0025", accounts.TAKER_RATE, "0.004841"),
-        ("66653", "0.001", accounts.MAKER_RATE, "0.009997"),
+        ("4307.4", "0.0025", fees.TIERS[0].taker, "0.004845"),
+        ("4303.7", "0.0025", fees.TIERS[0].taker, "0.004841"),
+        ("66653", "0.001", fees.TIERS[0].maker, "0.009997"),
     ],
 )
 def test_fees_are_floored_like_recorded_ones(price, size, rate, fee):
@@ -50,30 +50,6 @@ def test_a_reversal_realises_the_old_side_and_opens_the_new():
     flip = accounts.execute(account, "ETH", Side.SELL, D(110), D(3), D(0))
     assert (flip.direction, flip.closed_pnl, flip.start_position) == ("Long > Short", D(20), D(2))
     assert account.positions["ETH"] == Position(D(-1), D(110))
-
-
-def test_margin_figures_match_the_recordings():
-    """Maintenance, margin used, withdrawable and liquidation price of a recorded cross short."""
-    assert margin.initial_margin(D("2527.94682"), 20) == D("126.397341")
-    assert margin.maintenance_margin(D("4345291.885056"), 50) == D("43452.91885")
-    summary = margin.Summary(
-        D("3155203.766062"), D("4345291.88506"), D(0), D("217264.59"), D("43452.918775")
-    )
-    assert summary.withdrawable == D("2720674.577556")
-    short = Position(D("-103774.5"), D("1725.72"))
-    price = margin.liquidation_price(short, D("0.02436"), 50, summary)
-    assert price is not None
-    assert round(price, 6) == D("29.713170")
-
-
-def test_the_worst_side_of_resting_orders_claims_margin():
-    """Buys and sells are not added up, and sells against a long first only reduce it."""
-    buys = [margin.Claim(Side.BUY, D(1), D(90))]
-    sells = [margin.Claim(Side.SELL, D(3), D(110))]
-    assert margin.coin_requirement(D(2), D(100), 10, buys) == D(29)
-    assert margin.coin_requirement(D(2), D(100), 10, sells) == D(20)
-    assert margin.coin_requirement(D(2), D(100), 10, sells * 2) == D(44)
-    assert margin.coin_requirement(D(2), D(100), 10, buys + sells) == D(29)
 
 
 def test_the_account_view_obeys_the_venues_identities(exchange, trader):

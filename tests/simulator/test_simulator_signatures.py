@@ -5,7 +5,7 @@ from exchange_world import LISTINGS, ORIGIN_MS, Trader, limit
 
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.protocol.forms import UnprocessableError
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError
 from fractaltrader.simulator.virtual_time import SteppedClock
 
 NOOP = {"type": "noop"}

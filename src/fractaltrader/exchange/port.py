@@ -19,7 +19,11 @@ class Side(StrEnum):
 
     @property
     def opposite(self) -> "Side":
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return SELL if self is BUY else BUY
+
+
+# For hot paths: looking a member up on its class takes Python 3.11 as long as thirty names.
+BUY, SELL = Side.BUY, Side.SELL
 
 
 @dataclass(frozen=True, slots=True)

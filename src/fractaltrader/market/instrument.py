@@ -5,11 +5,13 @@ Source: the venue's tick-and-lot-size rules. A price has at most 5 significant f
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 MAX_PRICE_DECIMALS = 6
 SIGNIFICANT_FIGURES = 5
 MIN_NOTIONAL = Decimal(10)
+# Steps by their number of decimals.
+_STEPS = tuple(Decimal(1).scaleb(-decimals) for decimals in range(13))
 
 
 def to_decimal(value: float | str | Decimal) -> Decimal:
@@ -38,7 +40,7 @@ class Instrument:
     @property
     def lot(self) -> Decimal:
         """Smallest size step, in base units."""
-        return Decimal(1).scaleb(-self.sz_decimals)
+        return _STEPS[self.sz_decimals]
 
     def tick(self, price: Decimal) -> Decimal:
         """Smallest legal price step at `price`, in USDC."""
@@ -47,7 +49,7 @@ class Instrument:
         decimals = min(
             MAX_PRICE_DECIMALS - self.sz_decimals, SIGNIFICANT_FIGURES - 1 - price.adjusted()
         )
-        return Decimal(1).scaleb(-max(decimals, 0))
+        return _STEPS[max(decimals, 0)]
 
     def round_price(self, price: float | str | Decimal, rounding: str = ROUND_HALF_EVEN) -> Decimal:
         """The legal price next to `price`; `rounding` is a mode of the decimal module."""
@@ -56,7 +58,7 @@ class Instrument:
 
     def is_legal_price(self, price: Decimal) -> bool:
         """Whether the venue accepts `price` as it stands."""
-        return price > 0 and self.round_price(price, ROUND_FLOOR) == price
+        return price > 0 and price % self.tick(price) == 0
 
     def round_size(self, size: float | str | Decimal) -> Decimal:
         """The largest legal size not above `size`, in base units."""
@@ -64,4 +66,4 @@ class Instrument:
 
     def is_legal_size(self, size: Decimal) -> bool:
         """Whether `size` is above zero and a whole number of lots."""
-        return size > 0 and self.round_size(size) == size
+        return size > 0 and size % self.lot == 0

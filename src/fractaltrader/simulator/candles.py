@@ -12,7 +12,7 @@ import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.market.bars import COLUMNS
-from fractaltrader.simulator.numbers import ZERO, float_number
+from fractaltrader.simulator.numbers import float_number
 from fractaltrader.simulator.state import CandleColumns
 
 BARS_KEPT = 50_000
@@ -93,6 +93,19 @@ class CandleSeries:
             bar.count + 1,
         )
 
+    def adopt(self, bar: Bar) -> None:
+        """`bar` is the one that forms; an older one changes nothing."""
+        forming = self.forming
+        if forming is not None and bar.open_time < forming.open_time:
+            return
+        count = 1
+        if forming is not None and bar.open_time > forming.open_time:
+            self._close(forming)
+        elif forming is not None:
+            count = forming.count
+        open_, high, low, close, volume = (Decimal(repr(value)) for value in bar[1:])
+        self.forming = FormingBar(bar.open_time, open_, high, low, close, volume, count)
+
     def _close(self, bar: FormingBar) -> None:
         for name, value in zip(COLUMNS, bar.row(), strict=True):
             self._rows[name].append(value)
@@ -141,6 +154,19 @@ class CandleSeries:
             float(np.add.reduceat(np.array(volumes), [0])[0]),
         )
         return self._wire(timeframe, whole, TICKS_PER_BAR * len(closed.volumes) + bar.count)
+
+    def opened_since(self, start_ms: int) -> float | None:
+        """Open of the first bar that opens at `start_ms` or later; None when there is none."""
+        place = bisect_left(self._rows["open_time"], start_ms)
+        if place < len(self._rows["open"]):
+            return float(self._rows["open"][place])
+        return None if self.forming is None else float(self.forming.open)
+
+    def volume_since(self, start_ms: int) -> float:
+        """Base units traded in bars that open at `start_ms` or later."""
+        place = bisect_left(self._rows["open_time"], start_ms)
+        closed = sum(self._rows["volume"][place:])
+        return float(closed) + (0.0 if self.forming is None else float(self.forming.volume))
 
     def _closed_part(self, timeframe: Timeframe, open_time: int) -> "_ClosedPart":
         """Closed base bars of the bucket at `open_time`; it changes only when a bar closes."""
@@ -230,13 +256,7 @@ class CandleSeries:
 
 
 def day_ago_price(series: CandleSeries, now_ms: int) -> Decimal | None:
-    """Close of the newest bar that closed a day ago or earlier, else the oldest open."""
+    """Open of the oldest bar of the last day, the price a day ago."""
     day = Timeframe.parse("1d").ms
-    rows = series.snapshot(series.timeframe, now_ms - day - series.timeframe.ms, now_ms)
-    return Decimal(rows[0]["o"]) if rows else None
-
-
-def volume_since(series: CandleSeries, start_ms: int, now_ms: int) -> Decimal:
-    """Base units traded in bars that open since `start_ms`."""
-    rows = series.snapshot(series.timeframe, start_ms, now_ms)
-    return sum((Decimal(row["v"]) for row in rows), ZERO)
+    found = series.opened_since(now_ms - day)
+    return None if found is None else Decimal(repr(found))

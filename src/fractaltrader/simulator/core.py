@@ -2,35 +2,88 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from fractaltrader.market import Clock, Instrument
 from fractaltrader.simulator.candles import CandleSeries
-from fractaltrader.simulator.protocol.views import order_update
-from fractaltrader.simulator.state import Account, ExchangeState, Fill, Order, Trade
-from fractaltrader.simulator.trading.book import CoinBook
+from fractaltrader.simulator.state import (
+    Account,
+    ExchangeState,
+    Fill,
+    Liquidation,
+    Order,
+    Trade,
+    Twap,
+)
+from fractaltrader.simulator.trading.book import Claims, CoinBook
 from fractaltrader.simulator.trading.market_model import MarketModel
 
 TRADES_KEPT = 30
 FILLS_KEPT = 10_000
 ORDERS_KEPT = 2_000
+# Ends that the owner did not ask for; `nonUserCancel` tells them (hyperliquid.md 3.3 and 5.2).
+NON_USER_CANCELS = frozenset(
+    (
+        "marginCanceled",
+        "liquidatedCanceled",
+        "selfTradeCanceled",
+        "openInterestCapCanceled",
+        "delistedCanceled",
+        "perpMaxPositionCanceled",
+    )
+)
+
+
+class OrderChange(NamedTuple):
+    """An order took a new status at `time_ms`, `size` of it left; rendered only if heard."""
+
+    order: Order
+    status: str
+    time_ms: int
+    size: Decimal
 
 
 class Outbox:
     """What happened since the last publication, by user or coin, in the order it happened."""
 
     def __init__(self) -> None:
-        self.order_updates: dict[str, list[dict[str, Any]]] = {}
+        self.order_updates: dict[str, list[OrderChange]] = {}
         self.fills: dict[str, list[Fill]] = {}
         self.trades: dict[str, list[Trade]] = {}
+        self.slice_fills: dict[str, list[Fill]] = {}
+        self.twap_changes: dict[str, list[Twap]] = {}
+        # Ready to be shown: entries of `userFundings` and `userNonFundingLedgerUpdates`, and what
+        # else `userEvents` tells ({"liquidation": …}, {"funding": …}, {"nonUserCancel": […]}).
+        self.fundings: dict[str, list[dict[str, Any]]] = {}
+        self.ledger_updates: dict[str, list[dict[str, Any]]] = {}
+        self.user_events: dict[str, list[dict[str, Any]]] = {}
 
     def clear(self) -> None:
         self.order_updates.clear()
         self.fills.clear()
         self.trades.clear()
+        self.slice_fills.clear()
+        self.twap_changes.clear()
+        self.fundings.clear()
+        self.ledger_updates.clear()
+        self.user_events.clear()
+
+
+class Block:
+    """The `with` of `Core.block`."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._core.end_block()
 
 
 class Core:
@@ -51,6 +104,14 @@ class Core:
         self.model = model
         self.candles = candles
         self._clock = clock
+        # What clients stamp nonces and expiries with; another clock than market time in a replay.
+        self.client_clock = clock
+        # What limits of a span of time are measured with.
+        self.limit_clock = clock
+        # Whether addresses have the venue's budget of actions (hyperliquid.md 6.2).
+        self.address_limits = True
+        # Says why an order is refused before it is looked at: the status it ends with and the text.
+        self.order_veto: Callable[[Order], tuple[str, str] | None] | None = None
         self.horizon_ms: int | None = None
         self._block_ms: int | None = None
         self.instruments = {
@@ -60,14 +121,23 @@ class Core:
             for market in state.markets.values()
         }
         self.by_asset = {item.asset: item for item in self.instruments.values()}
+        # What resting orders claim of margin, by user and coin; the books keep it.
+        self.claims: dict[str, dict[str, Claims]] = {}
         self.books = {
-            coin: CoinBook(self.instruments[coin], market, model, state.seed)
+            coin: CoinBook(self.instruments[coin], market, model, state.seed, self.claims)
             for coin, market in state.markets.items()
         }
         for order in sorted(state.orders.values(), key=lambda order: order.rank):
             if order.phase in ("resting", "armed"):
                 self.books[order.coin].add(order)
         self.outbox = Outbox()
+        # Accounts with an open position by coin and address, the modelled market's among them.
+        self.holders: dict[str, dict[str, Account]] = {coin: {} for coin in self.books}
+        for holder in (*state.accounts.values(), state.house, state.backstop):
+            for coin in holder.positions:
+                self.holders[coin][holder.address] = holder
+        # Marks the fills of a forced close while it is under way.
+        self.liquidating: Liquidation | None = None
         self.filled: deque[int] = deque()
         self.touched: dict[tuple[str, str], None] = {}
 
@@ -81,21 +151,29 @@ class Core:
         self.state.now_ms = max(self.state.now_ms, now)
         return self.state.now_ms
 
-    @contextmanager
-    def block(self, time_ms: int | None = None) -> Iterator[None]:
+    def block(self, time_ms: int | None = None) -> "Block":
         """Everything inside happens at one market time (now), as within a block of the venue."""
         self._block_ms = self.now_ms() if time_ms is None else time_ms
-        try:
-            yield
-        finally:
-            self._block_ms = None
+        return Block(self)
+
+    def end_block(self) -> None:
+        """Time goes on."""
+        self._block_ms = None
 
     def mark(self, coin: str) -> Decimal:
-        """Mark price; equal to the mid for now. Raises LookupError before the first price."""
-        mid = self.state.markets[coin].mid
-        if mid is None:
+        """Mark price (`clearing.prices`); raises LookupError before the first price."""
+        market = self.state.markets[coin]
+        if market.mid is None:
             raise LookupError(f"{coin} has no price yet")
-        return mid
+        shift = market.prices.mark_shift
+        return market.mid + shift if shift else market.mid
+
+    def oracle(self, coin: str) -> Decimal:
+        """Oracle price; raises LookupError before the first price."""
+        market = self.state.markets[coin]
+        if market.mid is None:
+            raise LookupError(f"{coin} has no price yet")
+        return market.mid + market.prices.oracle_offset
 
     def account(self, user: str) -> Account:
         """The account of `user`; raises KeyError when it was never funded."""
@@ -136,14 +214,26 @@ class Core:
         """Note a new status and tell the owner."""
         order.status = status
         order.status_ms = self.now_ms()
-        self.outbox.order_updates.setdefault(order.user, []).append(order_update(order))
+        change = OrderChange(order, status, order.status_ms, order.size)
+        self.outbox.order_updates.setdefault(order.user, []).append(change)
+        if status in NON_USER_CANCELS:
+            told = {"nonUserCancel": [{"coin": order.coin, "oid": order.oid}]}
+            self.tell_user(order.user, told)
+
+    def tell_user(self, user: str, event: dict[str, Any]) -> None:
+        """Queue an event of the `user` channel."""
+        self.outbox.user_events.setdefault(user, []).append(event)
 
     def record_fill(self, user: str, fill: Fill) -> None:
-        fills = self.account(user).fills
+        """Remember and tell a fill; those of TWAP slices go by themselves (hyperliquid.md 5.2)."""
+        account = self.account(user)
+        fills, told = account.fills, self.outbox.fills
+        if fill.twap is not None:
+            fills, told = account.slice_fills, self.outbox.slice_fills
         fills.append(fill)
         if len(fills) > FILLS_KEPT:
             del fills[: len(fills) - FILLS_KEPT]
-        self.outbox.fills.setdefault(user, []).append(fill)
+        told.setdefault(user, []).append(fill)
 
     def record_trade(self, trade: Trade) -> None:
         trades = self.state.markets[trade.coin].trades

@@ -7,27 +7,46 @@ from typing import Any, Self
 import msgspec
 
 from fractaltrader.errors import UserError
-from fractaltrader.market import Candles, Clock, Instrument
+from fractaltrader.market import Bar, Candles, Clock, Instrument
 from fractaltrader.simulator import timetable
 from fractaltrader.simulator.candles import DEFAULT_TIMEFRAME, CandleSeries
+from fractaltrader.simulator.clearing import liquidation, tiers, transfers
 from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.faults.injector import Injector
+from fractaltrader.simulator.faults.market import Disturbance, SkewedClock
 from fractaltrader.simulator.numbers import MICRO, ZERO
-from fractaltrader.simulator.protocol import actions, info
-from fractaltrader.simulator.protocol.forms import UnprocessableError, address_of
-from fractaltrader.simulator.protocol.streams import Sink, Streams
-from fractaltrader.simulator.state import Account, ExchangeState, Market
+from fractaltrader.simulator.protocol import actions
+from fractaltrader.simulator.protocol.forms.common import UnprocessableError, address_of
+from fractaltrader.simulator.protocol.info import answers
+from fractaltrader.simulator.protocol.limits import ClientLimits, FasterClock
+from fractaltrader.simulator.protocol.topics.streams import Sink, Streams
+from fractaltrader.simulator.state import ExchangeState, MarginMode, Market
 from fractaltrader.simulator.trading import path
 from fractaltrader.simulator.trading.market_model import MarketModel
 
+Quoted = tuple[Decimal, Decimal]
 FAUCET_MOST = 1_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A coin to list; `history` are candles that have already closed and set its first price."""
+    """A coin to list; `history` are candles that have already closed and set its first price.
+
+    `margin_table` is an id of the venue's tables or a leverage for a single tier, by default the
+    venue's for the coin; with a `margin_mode` the coin has isolated margin only.
+    """
 
     instrument: Instrument
     history: Candles | None = None
+    margin_table: int | None = None
+    margin_mode: MarginMode | None = None
+
+
+def _margin_terms(listing: Listing) -> tuple[int, MarginMode | None]:
+    item = listing.instrument
+    default = tiers.default_table_id(item.coin, item.max_leverage)
+    table = default if listing.margin_table is None else listing.margin_table
+    return table, listing.margin_mode
 
 
 class LocalExchange:
@@ -64,14 +83,48 @@ class LocalExchange:
             series = CandleSeries(item.coin, timeframe, listing.history)
             market = Market(item.coin, item.asset, item.sz_decimals, item.max_leverage)
             market.mid = series.last_close
+            market.margin_table, market.margin_mode = _margin_terms(listing)
             markets[item.coin], candles[item.coin] = market, series
         state = ExchangeState(seed, mainnet, 0, markets)
         self._open(Core(state, clock, model or MarketModel(), candles), nonce_clock or clock)
 
     def _open(self, core: Core, nonce_clock: Clock) -> None:
         self._core = core
+        core.client_clock = nonce_clock
         self._nonce_clock = nonce_clock
         self._streams = Streams(core)
+        self._faults: Injector | None = None
+        self._disturbance: Disturbance | None = None
+        core.limit_clock = FasterClock(core.limit_clock, nonce_clock)
+        self.client_limits = ClientLimits(core.limit_clock)
+
+    def disturb(self, faults: Injector) -> None:
+        """Let the faults of prices, book, candles, clock and orders act on this exchange.
+
+        Doing it again changes nothing; ValueError for a second injector.
+        """
+        if self._faults is faults:
+            return
+        if self._faults is not None:
+            raise ValueError("the exchange has an injector already; add the fault to that one")
+        faults.begin(self._core)
+        self._faults = faults
+        self._disturbance = Disturbance(self._core, faults)
+        self._nonce_clock = self._core.client_clock = SkewedClock(self._nonce_clock, faults)
+
+    @property
+    def faults(self) -> Injector | None:
+        """What disturbs this exchange."""
+        return self._faults
+
+    @property
+    def address_limits(self) -> bool:
+        """Whether addresses have the venue's budget of actions (hyperliquid.md 6.2)."""
+        return self._core.address_limits
+
+    @address_limits.setter
+    def address_limits(self, on: bool) -> None:
+        self._core.address_limits = on
 
     @property
     def coins(self) -> list[str]:
@@ -93,20 +146,36 @@ class LocalExchange:
 
     def advance(self) -> None:
         """Let happen what the clock alone brings about (funding, scheduled cancels) until now."""
+        self._catch_up()
+        self._streams.publish()
+
+    def _catch_up(self) -> None:
+        """Everything due by now; states that follow a cadence are told after what comes next."""
         timetable.advance(self._core)
-        self._streams.publish_outbox()
+        if self._disturbance is not None:
+            self._suffer(self._disturbance)
+        self._streams.publish_events()
+
+    def _suffer(self, disturbance: Disturbance) -> None:
+        disturbance.thin_out()
+        for coin, price in disturbance.jumps():
+            self._move(coin, disturbance.price(coin, price), jump=True, volume=ZERO)
+        for user, only in disturbance.liquidations():
+            with self._core.block():
+                liquidation.force(self._core, user, only)
 
     def info(self, request: object) -> Any:
         """Answer an `/info` request; raises UnprocessableError where the venue says 422."""
         self.advance()
-        return info.answer(self._core, request)
+        result = answers.answer(self._core, request)
+        return result if self._disturbance is None else self._disturbance.answer(request, result)
 
     def act(self, envelope: object) -> dict[str, Any]:
         """Verify and execute an `/exchange` body; raises UnprocessableError like `info`."""
-        self.advance()
+        self._catch_up()
         with self._core.block():
             response = actions.act(self._core, envelope, self._nonce_clock)
-        self._streams.publish_outbox()
+        self._streams.publish()
         return response
 
     def faucet(self, address: str, usd: Decimal) -> None:
@@ -119,16 +188,13 @@ class LocalExchange:
             ) from None
         if not usd.is_finite() or not 0 < usd <= FAUCET_MOST:
             raise UserError(f"faucet: amount {usd} must be above zero and at most {FAUCET_MOST}")
-        usd = usd.quantize(MICRO)
-        accounts = self._core.state.accounts
-        account = accounts.setdefault(user, Account(user))
-        account.cash += usd
-        account.deposited += usd
+        transfers.deposit(self._core, user, usd.quantize(MICRO))
+        self._streams.publish()
 
     def subscribe(self, subscription: object, sink: Sink) -> None:
         """Push frames of `subscription` to `sink`, beginning with ack and snapshot.
 
-        Raises SubscriptionError with the venue's text.
+        Raises SubscriptionError with the venue's text, UnprocessableError for a wrong form.
         """
         self._streams.subscribe(subscription, sink)
 
@@ -148,11 +214,30 @@ class LocalExchange:
         `jump` skips the prices between; `volume` is in base units. Raises KeyError for a coin
         that is not listed.
         """
-        self.advance()
+        self._catch_up()
+        if self._disturbance is not None:
+            price = self._disturbance.price(coin, price)
+        self._move(coin, price, jump=jump, volume=volume)
+
+    def _move(self, coin: str, price: Decimal, *, jump: bool, volume: Decimal) -> None:
         with self._core.block():
             path.move(self._core, coin, price, jump=jump, volume=volume)
-        self._streams.publish_outbox()
-        self._streams.publish_market(coin)
+        self._streams.publish()
+
+    def mid(self, coin: str) -> Decimal | None:
+        """Price of `coin` in USDC; None before the first. KeyError when it is not listed."""
+        return self._core.state.markets[coin].mid
+
+    def adopt_candle(self, coin: str, bar: Bar) -> None:
+        """The bar of `coin` that forms is `bar`, whatever the price path made of it."""
+        self._core.candles[coin].adopt(bar)
+
+    def resemble(self, coin: str, bids: list[Quoted], asks: list[Quoted]) -> None:
+        """The modelled market of `coin` gets spread and depth of this book (price, size; best
+        first); a book with an empty side changes nothing."""
+        if bids and asks:
+            book = self._core.books[coin]
+            book.use_model(self._core.model.resembling(bids, asks))
 
     def snapshot(self) -> bytes:
         """The whole exchange, to be given to `restored`; subscriptions are not part of it."""

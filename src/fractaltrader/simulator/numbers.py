@@ -5,6 +5,7 @@ from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
 from fractaltrader.market.instrument import to_wire
 
 MICRO = Decimal("0.000001")
+CENT = Decimal("0.01")
 ZERO = Decimal(0)
 
 

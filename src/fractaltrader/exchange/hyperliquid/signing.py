@@ -1,9 +1,9 @@
-"""Signing of L1 actions: msgpack action hash, EIP-712 phantom agent, secp256k1.
+"""Signing: L1 actions (msgpack hash, EIP-712 phantom agent) and user-signed ones (EIP-712).
 
 Source: the venue's signing rules, equal byte for byte to hyperliquid-python-sdk (a test oracle).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import coincurve
@@ -23,13 +23,19 @@ def _word(value: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
-_DOMAIN_SEPARATOR = keccak256(
-    keccak256(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-    + keccak256(b"Exchange")
-    + keccak256(b"1")
-    + _word(1337)
-    + _word(0)
-)
+def _domain_separator(name: bytes, chain_id: int) -> bytes:
+    return keccak256(
+        keccak256(
+            b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+        )
+        + keccak256(name)
+        + keccak256(b"1")
+        + _word(chain_id)
+        + _word(0)
+    )
+
+
+_DOMAIN_SEPARATOR = _domain_separator(b"Exchange", 1337)
 _AGENT_TYPE = keccak256(b"Agent(string source,bytes32 connectionId)")
 _SOURCE = {True: keccak256(b"a"), False: keccak256(b"b")}
 
@@ -55,6 +61,38 @@ def agent_digest(connection_id: bytes, *, mainnet: bool) -> bytes:
     """The EIP-712 digest that an L1 action's signature signs."""
     struct_hash = keccak256(_AGENT_TYPE + _SOURCE[mainnet] + connection_id)
     return keccak256(b"\x19\x01" + _DOMAIN_SEPARATOR + struct_hash)
+
+
+def _encoded(kind: str, value: Any) -> bytes:
+    """One field of an EIP-712 struct."""
+    match kind:
+        case "string":
+            return keccak256(str(value).encode())
+        case "address":
+            return _word(int(value, 16))
+        case _:  # bool and uint64
+            return _word(int(value))
+
+
+def user_signed_digest(
+    primary_type: str,
+    fields: Sequence[tuple[str, str]],
+    message: Mapping[str, Any],
+    *,
+    chain_id: int,
+) -> bytes:
+    """The EIP-712 digest of a user-signed action (hyperliquid.md 4.2).
+
+    `fields` are (name, EIP-712 type) in signing order, `primary_type` goes without its prefix
+    `HyperliquidTransaction:`; raises OverflowError for a number that is negative or too large.
+    """
+    listed = ",".join(f"{kind} {name}" for name, kind in fields)
+    struct_hash = keccak256(
+        keccak256(f"HyperliquidTransaction:{primary_type}({listed})".encode())
+        + b"".join(_encoded(kind, message[name]) for name, kind in fields)
+    )
+    domain = _domain_separator(b"HyperliquidSignTransaction", chain_id)
+    return keccak256(b"\x19\x01" + domain + struct_hash)
 
 
 def address_of(public_key: coincurve.PublicKey) -> str:
@@ -111,7 +149,11 @@ class Signer:
     ) -> dict[str, str | int]:
         """r, s, v of an L1 action as the envelope carries them."""
         connection_id = action_hash(action, nonce, vault_address, expires_after)
-        raw = self._key.sign_recoverable(agent_digest(connection_id, mainnet=mainnet), hasher=None)
+        return self.sign_digest(agent_digest(connection_id, mainnet=mainnet))
+
+    def sign_digest(self, digest: bytes) -> dict[str, str | int]:
+        """r, s, v over a 32-byte digest."""
+        raw = self._key.sign_recoverable(digest, hasher=None)
         return {
             "r": hex(int.from_bytes(raw[:32], "big")),
             "s": hex(int.from_bytes(raw[32:64], "big")),

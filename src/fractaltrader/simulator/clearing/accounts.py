@@ -8,12 +8,9 @@ lost to rounding.
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from fractaltrader.exchange.port import Side
+from fractaltrader.exchange.port import BUY, Side
 from fractaltrader.simulator.numbers import MICRO, ZERO, floor_micro
 from fractaltrader.simulator.state import Account, Position
-
-TAKER_RATE = Decimal("0.00045")
-MAKER_RATE = Decimal("0.00015")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ def fee_of(notional: Decimal, rate: Decimal) -> Decimal:
 
 def signed(side: Side, size: Decimal) -> Decimal:
     """`size` above zero for a buy and below for a sell."""
-    return size if side is Side.BUY else -size
+    return size if side is BUY else -size
 
 
 def position_size(account: Account, coin: str) -> Decimal:
@@ -48,8 +45,8 @@ def reducible(account: Account, coin: str, side: Side) -> Decimal:
 
 def direction_of(start: Decimal, side: Side, size: Decimal) -> str:
     """The venue's display text for an execution, by the position before it."""
-    opening = "Long" if side is Side.BUY else "Short"
-    closing = "Short" if side is Side.BUY else "Long"
+    opening = "Long" if side is BUY else "Short"
+    closing = "Short" if side is BUY else "Long"
     held = -signed(side, start)
     if held <= 0:
         return f"Open {opening}"

@@ -1,17 +1,21 @@
-"""Cross margin: what an account is worth, what it must hold and what it may still spend.
+"""Margin: what an account is worth, what it must hold and what it may still spend.
 
-Formulas: hyperliquid.md 7.5 and 7.10. Liquidation, isolated margin and tiers will live beside it.
+Formulas: hyperliquid.md 7.5 and 7.10. Cross positions share the account's cash; an isolated
+position has margin of its own (`Position.isolated`), which the cross figures leave out.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.market import Instrument
+from fractaltrader.simulator.clearing import tiers
 from fractaltrader.simulator.clearing.accounts import position_size, signed
+from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, floor_micro
-from fractaltrader.simulator.state import Account, Order, Position
+from fractaltrader.simulator.state import Account, Position
+from fractaltrader.simulator.trading.book import NO_CLAIMS, Claims
 
 DEFAULT_LEVERAGE = 20
 Marks = Callable[[str], Decimal]
@@ -19,8 +23,14 @@ Marks = Callable[[str], Decimal]
 
 def leverage_of(account: Account, instrument: Instrument) -> int:
     """The account's leverage setting for a coin."""
-    default = min(DEFAULT_LEVERAGE, instrument.max_leverage)
-    return account.leverage.get(instrument.coin, default)
+    chosen = account.leverage.get(instrument.coin)
+    return min(DEFAULT_LEVERAGE, instrument.max_leverage) if chosen is None else chosen
+
+
+def is_isolated(core: Core, account: Account, coin: str) -> bool:
+    """Whether the account's margin mode for a coin is isolated; cross unless set or required."""
+    chosen = account.isolated.get(coin)
+    return core.state.markets[coin].margin_mode is not None if chosen is None else chosen
 
 
 def unrealized(position: Position, mark: Decimal) -> Decimal:
@@ -30,9 +40,28 @@ def unrealized(position: Position, mark: Decimal) -> Decimal:
 
 
 def account_value(account: Account, marks: Marks) -> Decimal:
-    """Cash plus unrealised profit, USDC."""
+    """Cash plus unrealised profit of every position, USDC."""
     open_profit = (unrealized(held, marks(coin)) for coin, held in account.positions.items())
     return sum(open_profit, account.cash)
+
+
+def cross_value(account: Account, marks: Marks) -> Decimal:
+    """Cash that no isolated position holds plus unrealised profit of cross positions, USDC."""
+    value = account.cash
+    for coin, held in account.positions.items():
+        value += unrealized(held, marks(coin)) if held.isolated is None else -held.isolated
+    return value
+
+
+def isolated_value(position: Position, mark: Decimal) -> Decimal:
+    """Margin of an isolated position plus its unrealised profit, USDC; it is `marginUsed`."""
+    return (position.isolated or ZERO) + unrealized(position, mark)
+
+
+def raw_usd(position: Position) -> Decimal:
+    """An isolated position's margin less what its size was bought for: value - size x mark."""
+    entry = position.entry_notional if position.size > 0 else -position.entry_notional
+    return (position.isolated or ZERO) - entry
 
 
 def initial_margin(notional: Decimal, leverage: int) -> Decimal:
@@ -40,51 +69,104 @@ def initial_margin(notional: Decimal, leverage: int) -> Decimal:
     return floor_micro(notional / leverage)
 
 
-def maintenance_margin(notional: Decimal, max_leverage: int) -> Decimal:
-    """Half the initial margin at the highest leverage, floored at 6 decimals."""
-    return floor_micro(notional / (2 * max_leverage))
+def exposure(size: Decimal, mark: Decimal, claims: Claims, *, opening: bool) -> Decimal:
+    """Notional of the worst case, all buys or all sells of `claims`, for a position of `size`.
+
+    Orders against the position first reduce it; only what exceeds it opens, at the orders' average
+    price. With `opening` the position itself is left out: it holds margin of its own.
+    """
+    long, short = max(size, ZERO), max(-size, ZERO)
+    buys = _beyond(short, claims.bid_size, claims.bid_notional)
+    sells = _beyond(long, claims.ask_size, claims.ask_notional)
+    if opening:
+        return max(buys, sells)
+    return max(abs(size) * mark, long * mark + buys, short * mark + sells)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An order's claim on margin: `size` base units of `side` at `price`."""
-
-    side: Side
-    size: Decimal
-    price: Decimal
+def _beyond(held: Decimal, size: Decimal, notional: Decimal) -> Decimal:
+    """Notional of orders of `size` in all that exceeds a position of `held` against them."""
+    if not held:
+        return notional
+    return notional * (size - held) / size if size > held else ZERO
 
 
-def claims_of(orders: Iterable[Order], coin: str) -> list[Claim]:
-    """Claims of resting orders that can open; triggers and reduce-only orders claim nothing."""
-    return [
-        Claim(order.side, order.size, order.price)
-        for order in orders
-        if order.coin == coin and order.phase == "resting" and not order.reduce_only
-    ]
+def coin_requirement(core: Core, account: Account, coin: str, claims: Claims) -> Decimal:
+    """Margin that position and `claims` on a coin ask of the cross balance, USDC."""
+    leverage = leverage_of(account, core.instruments[coin])
+    size = position_size(account, coin)
+    alone = is_isolated(core, account, coin)
+    mark = ZERO if alone else core.mark(coin)
+    return initial_margin(exposure(size, mark, claims, opening=alone), leverage)
 
 
-def coin_requirement(
-    size: Decimal, mark: Decimal, leverage: int, claims: Iterable[Claim]
-) -> Decimal:
-    """Initial margin of the worst case: all buys or all sells of `claims` execute."""
-    worst = abs(size) * mark
-    wanted = list(claims)
-    for side in Side:
-        # Orders against the position first reduce it; only what exceeds it opens.
-        offset = max(-signed(side, size), ZERO)
-        exposure = max(signed(side, size), ZERO) * mark
-        for claim in wanted:
-            if claim.side is side:
-                reduced = min(offset, claim.size)
-                offset -= reduced
-                exposure += (claim.size - reduced) * claim.price
-        worst = max(worst, exposure)
-    return initial_margin(worst, leverage)
+def claims_on(core: Core, account: Account, coin: str) -> Claims:
+    """What the account's resting orders on a coin can open."""
+    mine = core.claims.get(account.address)
+    return mine.get(coin, NO_CLAIMS) if mine else NO_CLAIMS
+
+
+def total_requirement(core: Core, account: Account, *, but: str | None = None) -> Decimal:
+    """Margin asked of the cross balance over every coin except `but`, USDC."""
+    claims, total = core.claims.get(account.address, {}), ZERO
+    for coin in account.positions:
+        if coin != but:
+            total += coin_requirement(core, account, coin, claims.get(coin, NO_CLAIMS))
+    for coin, resting in claims.items():
+        if coin != but and coin not in account.positions:
+            total += coin_requirement(core, account, coin, resting)
+    return total
+
+
+def has_room(
+    core: Core, account: Account, coin: str, side: Side, size: Decimal, price: Decimal
+) -> bool:
+    """Whether the cross balance covers a further order, other resting orders included."""
+    claims = claims_on(core, account, coin)
+    with_order = Claims(claims.bid_size, claims.bid_notional, claims.ask_size, claims.ask_notional)
+    with_order.change(side, size, price)
+    after = coin_requirement(core, account, coin, with_order)
+    if after + total_requirement(core, account, but=coin) <= cross_value(account, core.mark):
+        return True
+    return after <= coin_requirement(core, account, coin, claims)
+
+
+def can_carry(
+    core: Core, account: Account, coin: str, side: Side, size: Decimal, price: Decimal
+) -> bool:
+    """Whether the cross balance covers what positions ask for once `size` has executed."""
+    held = position_size(account, coin)
+    leverage = leverage_of(account, core.instruments[coin])
+    if is_isolated(core, account, coin):
+        opened = max(size - max(-signed(side, held), ZERO), ZERO)
+        needed = initial_margin(opened * price, leverage)
+    else:
+        needed = initial_margin(abs(held + signed(side, size)) * price, leverage)
+    for other, position in account.positions.items():
+        if other != coin and position.isolated is None:
+            notional = abs(position.size) * core.mark(other)
+            needed += initial_margin(notional, leverage_of(account, core.instruments[other]))
+    return cross_value(account, core.mark) >= needed
+
+
+def exceeds_tier(core: Core, account: Account, coin: str, side: Side, size: Decimal) -> bool:
+    """Whether the position that an execution leaves may not have the account's leverage.
+
+    The venue's words: `Order would cause position to exceed margin tier limit at current leverage`.
+    """
+    table = tiers.table_of(core.state.margin_tables, core.state.markets[coin])
+    if len(table.tiers) == 1:
+        return False
+    held = position_size(account, coin)
+    after = held + signed(side, size)
+    if abs(after) <= abs(held):
+        return False
+    allowed = tiers.max_leverage_at(table, abs(after) * core.mark(coin))
+    return leverage_of(account, core.instruments[coin]) > allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The account's cross margin summary, USDC."""
+    """A margin summary over cross positions, or over all, USDC."""
 
     account_value: Decimal
     notional: Decimal
@@ -99,43 +181,106 @@ class Summary:
         return max(self.account_value - reserved, ZERO)
 
 
-def summary_of(account: Account, instruments: dict[str, Instrument], marks: Marks) -> Summary:
-    """Sums over every position at its mark."""
-    notional = margin = maintenance = held_value = ZERO
+def maintenance_of(core: Core, coin: str, notional: Decimal) -> Decimal:
+    """Margin a position of `notional` in a coin must maintain, USDC."""
+    return tiers.maintenance(
+        tiers.table_of(core.state.margin_tables, core.state.markets[coin]), notional
+    )
+
+
+def cross_health(core: Core, account: Account) -> tuple[Decimal, Decimal]:
+    """Cross equity and what it must maintain: the two figures of `cross_summary` that decide.
+
+    An equity of half the notional or more maintains any position (1x asks for half), so that
+    maintenance is worked out only for accounts in use of leverage; else it is given as zero.
+    """
+    equity, notional = account.cash, ZERO
+    values: list[tuple[str, Decimal]] = []
     for coin, position in account.positions.items():
-        value = abs(position.size) * marks(coin)
-        instrument = instruments[coin]
+        if position.isolated is not None:
+            equity -= position.isolated
+            continue
+        value = position.size * core.mark(coin)
+        if value > 0:
+            equity += value - position.entry_notional
+        else:
+            equity += value + position.entry_notional
+            value = -value
         notional += value
-        held_value += position.size * marks(coin)
-        margin += initial_margin(value, leverage_of(account, instrument))
-        maintenance += maintenance_margin(value, instrument.max_leverage)
-    worth = account_value(account, marks)
-    return Summary(worth, notional, worth - held_value, margin, maintenance)
+        values.append((coin, value))
+    if 2 * equity >= notional:
+        return equity, ZERO
+    return equity, sum((maintenance_of(core, coin, value) for coin, value in values), ZERO)
+
+
+def cross_summary(core: Core, account: Account) -> Summary:
+    """Sums over the cross positions at their marks."""
+    notional = margin = maintained = held = ZERO
+    for coin, position in account.positions.items():
+        if position.isolated is not None:
+            continue
+        signed_value = position.size * core.mark(coin)
+        value = abs(signed_value)
+        notional += value
+        held += signed_value
+        margin += initial_margin(value, leverage_of(account, core.instruments[coin]))
+        maintained += maintenance_of(core, coin, value)
+    worth = cross_value(account, core.mark)
+    return Summary(worth, notional, worth - held, margin, maintained)
+
+
+def total_summary(core: Core, account: Account, cross: Summary) -> Summary:
+    """`cross` and the isolated positions together; those use what they are worth as margin."""
+    worth, notional, raw, margin = (
+        cross.account_value,
+        cross.notional,
+        cross.raw_usd,
+        cross.margin_used,
+    )
+    for coin, position in account.positions.items():
+        if position.isolated is not None:
+            value = isolated_value(position, core.mark(coin))
+            worth += value
+            margin += value
+            notional += abs(position.size) * core.mark(coin)
+            raw += raw_usd(position)
+    return Summary(worth, notional, raw, margin, cross.maintenance)
+
+
+def withdrawable(core: Core, account: Account) -> Decimal:
+    """What may leave the account: isolated margin stays, and so does what resting orders claim.
+
+    Remaining equity >= max(initial margin, a tenth of the notional); hyperliquid.md 7.5.
+    """
+    summary = cross_summary(core, account)
+    claimed = total_requirement(core, account)
+    return min(summary.withdrawable, max(summary.account_value - claimed, ZERO))
 
 
 def liquidation_price(
-    position: Position, mark: Decimal, max_leverage: int, summary: Summary
+    size: Decimal, mark: Decimal, spare: Decimal, rate: Decimal
 ) -> Decimal | None:
-    """Price at which cross equity meets maintenance, other prices unchanged; None when <= 0."""
-    side = 1 if position.size > 0 else -1
-    spare = summary.account_value - summary.maintenance
-    share = 1 - Decimal(side) / (2 * max_leverage)
-    price = mark - side * spare / abs(position.size) / share
+    """Price at which equity meets maintenance, other prices unchanged; None when it is <= 0.
+
+    mark - side * spare / size / (1 - rate * side), where `spare` is equity less maintenance at
+    `mark` and `rate` the maintenance rate of the position's tier (hyperliquid.md 7.6, 7.10).
+    """
+    side = 1 if size > 0 else -1
+    price = mark - side * spare / abs(size) / (1 - rate * side)
     return price if price > 0 else None
 
 
-def can_carry(
-    account: Account,
-    instruments: dict[str, Instrument],
-    marks: Marks,
-    coin: str,
-    claim: Claim,
-) -> bool:
-    """Whether the account's value covers its positions' margin after `claim` executes."""
-    after = position_size(account, coin) + signed(claim.side, claim.size)
-    needed = initial_margin(abs(after) * claim.price, leverage_of(account, instruments[coin]))
-    for other, position in account.positions.items():
-        if other != coin:
-            value = abs(position.size) * marks(other)
-            needed += initial_margin(value, leverage_of(account, instruments[other]))
-    return account_value(account, marks) >= needed
+def liquidation_price_of(
+    core: Core, coin: str, position: Position, cross: Summary
+) -> Decimal | None:
+    """The position's liquidation price; a cross one has the whole cross balance behind it."""
+    mark = core.mark(coin)
+    notional = abs(position.size) * mark
+    table = tiers.table_of(core.state.margin_tables, core.state.markets[coin])
+    rate, deduction = tiers.rate_and_deduction(table, notional)
+    if position.isolated is None:
+        spare = cross.account_value - cross.maintenance
+    else:
+        # Unfloored: the recorded figure has more than six decimals.
+        spare = isolated_value(position, mark) - (notional * rate - deduction)
+    return liquidation_price(position.size, mark, spare, rate)

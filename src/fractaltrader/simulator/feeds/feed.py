@@ -11,6 +11,7 @@ import numpy as np
 from fractaltrader.errors import UserError
 from fractaltrader.market import Bar, Candles, Clock, Instrument
 from fractaltrader.market.instrument import to_decimal
+from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.candles import TICKS_PER_BAR
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 
@@ -94,6 +95,15 @@ class Feed:
         self.ended = asyncio.Event()
         self._ticks = self._upcoming(start)
         self._next = next(self._ticks, None)
+
+    @property
+    def coins(self) -> list[str]:
+        """In the order of their asset ids."""
+        return [item.coin for item in self._candles]
+
+    def instruments(self) -> list[Instrument]:
+        """Instruments of the coins, unknown ones sized by their first price."""
+        return instruments_for({item.coin: item for item in self._candles})
 
     def listings(self, instruments: list[Instrument]) -> list[Listing]:
         """What to list on the exchange: each coin with its bars before the start."""

@@ -2,42 +2,62 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from fractaltrader.durable import write_file
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.clock import SystemClock
-from fractaltrader.market import Candles
+from fractaltrader.exchange.errors import ExchangeError
+from fractaltrader.exchange.http import HttpTransport
+from fractaltrader.market import Timeframe
 from fractaltrader.market.bars import utc
-from fractaltrader.market.universe import instruments_for
+from fractaltrader.simulator.faults.injector import Injector
+from fractaltrader.simulator.faults.plan import Fault
 from fractaltrader.simulator.feeds.feed import Feed
+from fractaltrader.simulator.feeds.mirror import Mirror
+from fractaltrader.simulator.feeds.tape import Tape
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.serving.server import Server
 from fractaltrader.simulator.virtual_time import LoopClock
 
 SAVE_SECONDS = 5.0
 
+# Told the URL once requests are answered, and the end of the market.
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorOptions:
+    """Which venue to follow, which coins of it, and the interval of the base candles."""
+
+    url: str
+    coins: list[str]
+    timeframe: Timeframe
+
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What `fractal exchange` was asked for; `start_row` is where the replay begins."""
+    """What `fractal exchange` was asked for;
+
+    `limits` are the venue's, of IP and address; `faults` strike by `seed`.
+    """
 
     port: int
     speed: float
-    start_row: int
     seed: int
     state_file: Path | None = None
     faucet: list[tuple[str, Decimal]] = field(default_factory=list)
+    limits: bool = True
+    faults: list[Fault] = field(default_factory=list)
+    mirror: MirrorOptions | None = None
 
 
-async def serve(
-    markets: dict[str, Candles], options: ServeOptions, tell: Callable[[str], None]
-) -> None:
-    """Serve until SIGINT or SIGTERM; `tell` gets the URL once requests are answered, and the end
-    of the market.
+async def serve(market: Feed | Tape | None, options: ServeOptions, tell: Tell) -> None:
+    """Serve until SIGINT or SIGTERM; `market` is what to replay, None for a mirrored venue.
 
     Raises UserError when the port is taken or the state file belongs to another market.
     """
@@ -45,13 +65,18 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    exchange, feed, clock = _opened(markets, options)
+    if options.mirror is not None:
+        exchange, follow = await _mirroring(options.mirror, options)
+    else:
+        exchange, follow = _replaying(_given(market), options, tell)
     for address, usd in options.faucet:
         if address.lower() not in exchange.state.accounts:
             exchange.faucet(address, usd)
-    server = Server(exchange, feed, options.speed)
+    exchange.address_limits = options.limits
+    faults = Injector(options.faults, options.seed)
+    server = Server(exchange, market, options.speed, limits=options.limits, faults=faults)
     url = await server.start(options.port)
-    tasks = [asyncio.create_task(_replay(feed, exchange, clock, tell))]
+    tasks = [asyncio.create_task(follow)]
     if options.state_file is not None:
         tasks.append(asyncio.create_task(_keep_saving(exchange, options.state_file)))
     tell(f"exchange ready at {url}")
@@ -66,9 +91,13 @@ async def serve(
             save(exchange, options.state_file)
 
 
-async def _replay(
-    feed: Feed, exchange: LocalExchange, clock: LoopClock, tell: Callable[[str], None]
-) -> None:
+def _given(market: Feed | Tape | None) -> Feed | Tape:
+    if market is None:
+        raise UserError("market: nothing to replay; give a feed, a tape or a venue to mirror")
+    return market
+
+
+async def _replay(feed: Feed | Tape, exchange: LocalExchange, clock: LoopClock, tell: Tell) -> None:
     await feed.run(exchange, clock)
     tell(f"market ended at {utc(feed.end_ms)}; prices stand still, orders are still answered")
 
@@ -86,30 +115,67 @@ async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
         signalled.cancel()
 
 
-def _opened(
-    markets: dict[str, Candles], options: ServeOptions
-) -> tuple[LocalExchange, Feed, LoopClock]:
+def _replaying(
+    feed: Feed | Tape, options: ServeOptions, tell: Tell
+) -> tuple[LocalExchange, Coroutine[Any, Any, None]]:
     """The exchange, afresh or from its state file, and the replay that goes on from there."""
-    feed = Feed(markets, start_index=options.start_row)
-    path = options.state_file
-    if path is None or not path.exists():
+    saved = _saved(options)
+    if saved is None:
         clock = LoopClock(feed.start_ms, options.speed)
-        listings = feed.listings(instruments_for(markets))
+        listings = feed.listings(feed.instruments())
         exchange = LocalExchange(
             listings, clock=clock, nonce_clock=SystemClock(), seed=options.seed
         )
-        return exchange, feed, clock
-    saved = path.read_bytes()
-    saved_ms = LocalExchange.time_of(saved)
-    clock = LoopClock(saved_ms, options.speed)
-    exchange = LocalExchange.restored(saved, clock=clock, nonce_clock=SystemClock())
-    if exchange.coins != list(markets):
+    else:
+        clock = LoopClock(LocalExchange.time_of(saved), options.speed)
+        exchange = LocalExchange.restored(saved, clock=clock, nonce_clock=SystemClock())
+        _require_coins(exchange, feed.coins, options)
+        feed.skip_until(exchange.state.last_move_ms)
+    return exchange, _replay(feed, exchange, clock, tell)
+
+
+async def _mirroring(
+    mirrored: MirrorOptions, options: ServeOptions
+) -> tuple[LocalExchange, Coroutine[Any, Any, None]]:
+    """The exchange at another venue's prices, in real time; raises UserError when it is silent."""
+    clock = SystemClock()
+    transport = HttpTransport(mirrored.url)
+    mirror = Mirror(transport, mirrored.coins, mirrored.timeframe, clock)
+
+    async def follow(exchange: LocalExchange) -> None:
+        try:
+            await mirror.run(exchange)
+        finally:
+            await transport.close()
+
+    try:
+        listings = await mirror.listings()
+        saved = _saved(options)
+        if saved is None:
+            exchange = LocalExchange(listings, clock=clock, seed=options.seed)
+        else:
+            exchange = LocalExchange.restored(saved, clock=clock)
+            _require_coins(exchange, mirrored.coins, options)
+    except ExchangeError as error:
+        await transport.close()
+        raise UserError(f"mirror: {mirrored.url} does not answer as a venue ({error})") from None
+    except UserError:
+        await transport.close()
+        raise
+    return exchange, follow(exchange)
+
+
+def _saved(options: ServeOptions) -> bytes | None:
+    path = options.state_file
+    return path.read_bytes() if path is not None and path.exists() else None
+
+
+def _require_coins(exchange: LocalExchange, coins: list[str], options: ServeOptions) -> None:
+    if exchange.coins != coins:
         raise UserError(
-            f"state: {path} holds {', '.join(exchange.coins)}, the market {', '.join(markets)}; "
-            "give the same market or delete the file"
+            f"state: {options.state_file} holds {', '.join(exchange.coins)}, the market "
+            f"{', '.join(coins)}; give the same market or delete the file"
         )
-    feed.skip_until(exchange.state.last_move_ms)
-    return exchange, feed, clock
 
 
 def save(exchange: LocalExchange, path: Path) -> None:

@@ -1,17 +1,22 @@
-"""The local exchange as a server: the venue's paths, and a few of our own under /admin."""
+"""The local exchange as a server: the venue's paths, and a few of our own (`admin`)."""
 
 import asyncio
 import contextlib
 import os
-from decimal import Decimal, InvalidOperation
 
-import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from fractaltrader.errors import UserError
+from fractaltrader.simulator.faults.injector import Injector
+from fractaltrader.simulator.faults.plan import Unreachable
+from fractaltrader.simulator.faults.requests import LostConnectionError, carried
 from fractaltrader.simulator.feeds.feed import Feed
+from fractaltrader.simulator.feeds.tape import Tape
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.protocol.gateway import JSON, WebSocketSession, answer
+from fractaltrader.simulator.protocol.gateway import JSON, Reply, respond
+from fractaltrader.simulator.protocol.limits import ClientMeter
+from fractaltrader.simulator.serving.admin import Admin
+from fractaltrader.simulator.serving.link import SocketLink
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3001
@@ -21,23 +26,41 @@ MAX_BODY_BYTES = 1 << 20
 
 
 class Server:
-    """Serves one exchange; `speed` is market seconds per wall second, for /admin/status."""
+    """Serves one exchange; `speed` is market seconds per wall second, for /admin/status.
 
-    def __init__(self, exchange: LocalExchange, feed: Feed | None, speed: float) -> None:
+    `limits` holds each remote address to the venue's limits of an IP. `faults` can be changed
+    while it runs, through /admin/faults.
+    """
+
+    def __init__(
+        self,
+        exchange: LocalExchange,
+        feed: Feed | Tape | None,
+        speed: float,
+        *,
+        limits: bool = False,
+        faults: Injector | None = None,
+    ) -> None:
         self._exchange = exchange
-        self._feed = feed
+        self._limits = limits
+        self._faults = faults or exchange.faults or Injector()
+        exchange.disturb(self._faults)
+        self._admin = Admin(exchange, feed, speed, self._faults)
         self._speed = speed
         self._runner: web.AppRunner | None = None
         self._sockets: set[web.WebSocketResponse] = set()
 
+    @property
+    def faults(self) -> Injector:
+        """What goes wrong here; may be changed at any time."""
+        return self._faults
+
     async def start(self, port: int) -> str:
         """Listen on `port` (0 picks a free one); the URL. Raises UserError when it is taken."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_post("/info", self._post)
-        app.router.add_post("/exchange", self._post)
         app.router.add_get("/ws", self._websocket)
-        app.router.add_post("/admin/faucet", self._faucet)
-        app.router.add_get("/admin/status", self._status)
+        self._admin.add_routes(app.router)
+        app.router.add_route("*", "/{path:.*}", self._request)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         try:
@@ -60,13 +83,39 @@ class Server:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _post(self, request: web.Request) -> web.Response:
-        reply = answer(self._exchange, request.path, await request.read())
-        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+    async def _request(self, request: web.Request) -> web.Response:
+        body = await request.read()
 
-    async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
+        def execute() -> Reply:
+            kind = request.headers.get("Content-Type", "")
+            meter = self._meter(request)
+            return respond(self._exchange, request.method, request.path, kind, body, meter)
+
+        try:
+            reply = await carried(self._faults, request.path.lstrip("/"), execute, _sleep)
+        except LostConnectionError:
+            return _hang_up(request)
+        headers = {"Content-Type": reply.content_type, **reply.headers}
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+    def _meter(self, request: web.Request) -> ClientMeter | None:
+        limits = self._exchange.client_limits
+        return limits.meter(request.remote or "") if self._limits else None
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        if self._faults.strikes(Unreachable, "ws") is not None:
+            return _hang_up(request)
+        meter = self._meter(request)
+        if meter is not None and not meter.connects():
+            # What a refused handshake looks like at the venue is not recorded.
+            return web.Response(status=429, body=b"null", content_type=JSON)
         socket = web.WebSocketResponse()
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except BaseException:
+            if meter is not None:
+                meter.disconnects()
+            raise
         self._sockets.add(socket)
         outgoing: asyncio.Queue[str] = asyncio.Queue()
         writer = asyncio.create_task(_write(socket, outgoing))
@@ -77,38 +126,33 @@ class Server:
             else:
                 outgoing.put_nowait(text)
 
-        session = WebSocketSession(self._exchange, send)
+        def drop() -> None:
+            writer.cancel()
+
+        link = SocketLink(self._exchange, send, drop, meter=meter, faults=self._faults)
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    session.receive(message.data)
+                    link.receive(message.data)
         finally:
-            session.close()
+            link.close()
             self._sockets.discard(socket)
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
         return socket
 
-    async def _faucet(self, request: web.Request) -> web.Response:
-        try:
-            body = msgspec.json.decode(await request.read(), type=dict[str, str | int | float])
-            amount = Decimal(str(body["usd"]))
-            self._exchange.faucet(str(body["user"]), amount)
-        except (msgspec.DecodeError, KeyError, InvalidOperation):
-            return web.Response(status=422, text='faucet: send {"user": "0x…", "usd": "10000"}')
-        except UserError as error:
-            return web.Response(status=422, text=str(error))
-        return _json({"status": "ok"})
 
-    async def _status(self, _request: web.Request) -> web.Response:
-        ended = self._feed is None or self._feed.ended.is_set()
-        status = {"time": self._exchange.now_ms(), "ended": ended, "speed": self._speed}
-        return _json(status)
+async def _sleep(delay_ms: float) -> None:
+    if delay_ms > 0:
+        await asyncio.sleep(delay_ms / 1000)
 
 
-def _json(value: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type=JSON)
+def _hang_up(request: web.Request) -> web.Response:
+    """The connection ends without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 async def _write(socket: web.WebSocketResponse, outgoing: asyncio.Queue[str]) -> None:

@@ -1,20 +1,22 @@
 """One coin's book: users' orders by price and time around the modelled market, and triggers."""
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import NamedTuple
 
-from fractaltrader.exchange.port import Side
+from fractaltrader.exchange.port import BUY, SELL, Side
 from fractaltrader.market import Instrument
 from fractaltrader.simulator.numbers import ZERO
 from fractaltrader.simulator.state import Market, Order
 from fractaltrader.simulator.trading.market_model import MarketModel
+from fractaltrader.simulator.trading.order_queue import OrderQueue
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """What a taker meets next: a user's order, or `level` of the modelled market."""
 
     price: Decimal
@@ -32,33 +34,65 @@ class Level:
     count: int
 
 
+@dataclass(slots=True)
+class Claims:
+    """What a user's resting orders that can open would buy and sell: base units and USDC."""
+
+    bid_size: Decimal = ZERO
+    bid_notional: Decimal = ZERO
+    ask_size: Decimal = ZERO
+    ask_notional: Decimal = ZERO
+
+    def change(self, side: Side, size: Decimal, price: Decimal) -> None:
+        """Add `size` (below zero: take away) at `price`."""
+        if side is BUY:
+            self.bid_size += size
+            self.bid_notional += size * price
+        else:
+            self.ask_size += size
+            self.ask_notional += size * price
+
+
+NO_CLAIMS = Claims()
+
+
 def crosses(side: Side, limit: Decimal, price: Decimal) -> bool:
     """Whether an order of `side` with `limit` accepts `price`."""
-    return price <= limit if side is Side.BUY else price >= limit
-
-
-def _book_key(order: Order) -> tuple[Decimal, int]:
-    return (-order.price if order.side is Side.BUY else order.price, order.rank)
-
-
-def _trigger_key(order: Order) -> tuple[Decimal, int]:
-    price = order.terms.price
-    return (price if order.terms.above else -price, order.rank)
+    return price <= limit if side is BUY else price >= limit
 
 
 class CoinBook:
-    """Orders of one coin. At the same price the modelled market stands ahead of users' orders."""
+    """Orders of one coin. At the same price the modelled market stands ahead of users' orders.
+
+    `reducers` are the reduce-only orders here, by user: they follow the position. `claims` is the
+    index, by user and coin, that all books together keep of what margin needs.
+    """
 
     def __init__(
-        self, instrument: Instrument, market: Market, model: MarketModel, seed: int
+        self,
+        instrument: Instrument,
+        market: Market,
+        model: MarketModel,
+        seed: int,
+        claims: dict[str, dict[str, Claims]],
     ) -> None:
         self.instrument = instrument
         self.market = market
-        self._model = model
+        self._claims = claims
+        self.reducers: dict[str, dict[int, Order]] = {}
+        self._model = self._whole_model = model
+        self._share = Decimal(1)
         self._seed = seed
-        self._resting: dict[Side, list[Order]] = {Side.BUY: [], Side.SELL: []}
-        self._above: list[Order] = []
-        self._below: list[Order] = []
+        self._resting = {
+            BUY: OrderQueue(highest_first=True),
+            SELL: OrderQueue(highest_first=False),
+        }
+        self._above = OrderQueue(highest_first=False)
+        self._below = OrderQueue(highest_first=True)
+        # The modelled levels computed so far, good for one tick and mid.
+        self._ladders: dict[Side, list[tuple[Decimal, Decimal]]] = {}
+        self._tops: dict[Side, Quote] = {}
+        self._ladder_tick, self._ladder_mid = -1, market.mid
 
     @property
     def mid(self) -> Decimal | None:
@@ -70,25 +104,75 @@ class CoinBook:
         self.market.taken_bids.clear()
         self.market.taken_asks.clear()
 
+    def use_model(self, model: MarketModel) -> None:
+        """From now on the modelled market is as `model` says, but for a thinning in force."""
+        self._whole_model = model
+        self.thin_to(self._share)
+
+    def thin_to(self, share: Decimal) -> None:
+        """The modelled market offers only `share` (0 to 1) of its depth until told otherwise."""
+        self._share = share
+        whole = self._whole_model
+        self._model = replace(whole, top_notional=whole.top_notional * share)
+        self._ladder_tick = -1
+
     def add(self, order: Order) -> None:
         """Queue a resting order by price and time, or an armed trigger by its trigger price."""
-        if order.phase == "armed":
-            insort(self._triggers(order), order, key=_trigger_key)
-        else:
-            insort(self._resting[order.side], order, key=_book_key)
+        queue, price = self._place_of(order)
+        queue.add(price, order)
+        if order.reduce_only:
+            self.reducers.setdefault(order.user, {})[order.oid] = order
+        elif order.phase == "resting":
+            self._claim(order, order.size)
 
     def remove(self, order: Order) -> None:
         """Take out an order that `add` queued."""
-        armed = order.phase == "armed"
-        queue = self._triggers(order) if armed else self._resting[order.side]
-        key = _trigger_key if armed else _book_key
-        del queue[bisect_left(queue, key(order), key=key)]
+        queue, price = self._place_of(order)
+        queue.remove(price, order)
+        if order.reduce_only:
+            mine = self.reducers[order.user]
+            del mine[order.oid]
+            if not mine:
+                del self.reducers[order.user]
+        elif order.phase == "resting":
+            self._claim(order, -order.size)
 
-    def _triggers(self, order: Order) -> list[Order]:
-        return self._above if order.terms.above else self._below
+    def shrink(self, order: Order, size: Decimal) -> None:
+        """Take `size` off a queued order: it was executed, or exceeds the position."""
+        if order.phase == "resting" and not order.reduce_only:
+            self._claim(order, -size)
+        order.size -= size
+
+    def _claim(self, order: Order, size: Decimal) -> None:
+        mine = self._claims.setdefault(order.user, {})
+        claims = mine.get(order.coin)
+        if claims is None:
+            claims = mine[order.coin] = Claims()
+        claims.change(order.side, size, order.price)
+        if not claims.bid_size and not claims.ask_size:
+            del mine[order.coin]
+
+    def _place_of(self, order: Order) -> tuple[OrderQueue, Decimal]:
+        if order.phase == "armed":
+            terms = order.terms
+            return (self._above if terms.above else self._below), terms.price
+        return self._resting[order.side], order.price
 
     def _taken(self, side: Side) -> dict[int, Decimal]:
-        return self.market.taken_bids if side is Side.BUY else self.market.taken_asks
+        return self.market.taken_bids if side is BUY else self.market.taken_asks
+
+    def _rung(self, mid: Decimal, side: Side, level: int) -> tuple[Decimal, Decimal]:
+        """Price and full depth of a modelled level, computed once a tick."""
+        market = self.market
+        self._keep_up(mid)
+        ladder = self._ladders[side]
+        while len(ladder) <= level:
+            number = len(ladder)
+            price = self._model.price(self.instrument, mid, side, number)
+            seed = (self._seed, market.asset, market.tick)
+            depth = self._model.depth(self.instrument, price, side, number, seed)
+            ladder.append((price, depth))
+        return ladder[level]
 
     def modelled(self, side: Side) -> Iterator[Quote]:
         """Modelled levels of `side` with something left, best first."""
@@ -96,55 +180,91 @@ class CoinBook:
         if mid is None:
             return
         taken = self._taken(side)
-        seed = (self._seed, self.market.asset, self.market.tick)
         for level in range(self._model.levels):
-            price = self._model.price(self.instrument, mid, side, level)
-            depth = self._model.depth(self.instrument, price, side, level, seed)
-            left = depth - taken.get(level, ZERO)
+            price, depth = self._rung(mid, side, level)
+            left = depth - taken[level] if level in taken else depth
             if left > 0:
                 yield Quote(price, left, None, level)
 
     def best(self, side: Side) -> Quote | None:
         """The quote of `side` that a taker meets first."""
-        modelled = next(self.modelled(side), None)
+        modelled = self._best_modelled(side)
         resting = self._resting[side]
         if not resting:
             return modelled
-        order = resting[0]
-        if modelled is not None and not (
-            order.price > modelled.price if side is Side.BUY else order.price < modelled.price
-        ):
-            return modelled
-        return Quote(order.price, order.size, order)
+        price = resting.best
+        if modelled is None or (price > modelled.price if side is BUY else price < modelled.price):
+            order = resting.first
+            return Quote(price, order.size, order)
+        return modelled
+
+    def _best_modelled(self, side: Side) -> Quote | None:
+        """The first of `modelled`, which every order asks for, remembered until it changes."""
+        mid = self.market.mid
+        if mid is None:
+            return None
+        self._keep_up(mid)
+        top = self._tops.get(side)
+        if top is None:
+            top = next(self.modelled(side), None)
+            if top is not None:
+                self._tops[side] = top
+        return top
+
+    def _keep_up(self, mid: Decimal) -> None:
+        """Forget the modelled levels of another tick or mid."""
+        if self._ladder_tick != self.market.tick or self._ladder_mid is not mid:
+            self._ladders = {BUY: [], SELL: []}
+            self._tops = {}
+            self._ladder_tick, self._ladder_mid = self.market.tick, mid
+
+    def best_resting(self, side: Side) -> Decimal | None:
+        """Best price of users' orders of `side`."""
+        queue = self._resting[side]
+        return queue.best if queue else None
+
+    def modelled_best(self, side: Side) -> Decimal | None:
+        """Best price of the modelled market's whole depth of `side`."""
+        mid = self.market.mid
+        if mid is None or not self._model.levels:
+            return None
+        return self._rung(mid, side, 0)[0]
 
     def take_modelled(self, side: Side, quote: Quote, size: Decimal) -> None:
         """Use up `size` of a modelled level until the next tick."""
         taken = self._taken(side)
         taken[quote.level] = taken.get(quote.level, ZERO) + size
+        self._tops.pop(side, None)
+
+    def levels(self, side: Side) -> Iterator[Level]:
+        """Aggregated levels of `side`, best first, computed only as far as they are asked for."""
+        rank = -1 if side is BUY else 1
+        modelled = ((quote.price, quote.size, 1) for quote in self.modelled(side))
+        resting = (
+            (price, sum((order.size for order in orders), ZERO), len(orders))
+            for price, orders in self._resting[side].levels()
+        )
+        both = merge(modelled, resting, key=lambda level: rank * level[0])
+        for price, same in groupby(both, key=itemgetter(0)):
+            _, sizes, counts = zip(*same, strict=True)
+            yield Level(price, sum(sizes, ZERO), sum(counts))
 
     def depth(self, side: Side, count: int = 20) -> list[Level]:
-        """Aggregated levels of `side`, best first, at most `count`."""
-        levels: dict[Decimal, Level] = {}
-        quotes = [Quote(order.price, order.size, order) for order in self._resting[side]]
-        for quote in [*self.modelled(side), *quotes]:
-            old = levels.get(quote.price, Level(quote.price, ZERO, 0))
-            levels[quote.price] = Level(quote.price, old.size + quote.size, old.count + 1)
-        ordered = sorted(levels.values(), key=lambda level: level.price, reverse=side is Side.BUY)
-        return list(islice(ordered, count))
+        """The first `count` of `levels`."""
+        return list(islice(self.levels(side), count))
 
     def due(self) -> Order | None:
         """A resting order the mid has reached, else a trigger the mark has reached."""
         mid = self.market.mid
         if mid is None:
             return None
-        for side in (Side.BUY, Side.SELL):
-            queue = self._resting[side]
+        for side, queue in self._resting.items():
             # The mid at or beyond a resting price means the market came to the order.
-            if queue and crosses(side, queue[0].price, mid):
-                return queue[0]
-        fired = [
-            queue[0] for queue in (self._below, self._above) if queue and is_fired(queue[0], mid)
-        ]
+            if queue and crosses(side, queue.best, mid):
+                return queue.first
+        mark = mid + self.market.prices.mark_shift
+        heads = (queue.first for queue in (self._below, self._above) if queue)
+        fired = [order for order in heads if is_fired(order, mark)]
         return min(fired, key=lambda order: order.rank, default=None)
 
     def next_stop(self, target: Decimal) -> Decimal:
@@ -153,13 +273,14 @@ class CoinBook:
         if mid is None:
             return target
         falling = target < mid
-        resting = self._resting[Side.BUY if falling else Side.SELL]
+        resting = self._resting[BUY if falling else SELL]
         triggers = self._below if falling else self._above
         levels = [target]
         if resting:
-            levels.append(resting[0].price)
+            levels.append(resting.best)
         if triggers:
-            levels.append(triggers[0].terms.price)
+            # Triggers look at the mark, which keeps its distance from the mid along the way.
+            levels.append(triggers.best - self.market.prices.mark_shift)
         return max(levels) if falling else min(levels)
 
 

@@ -1,8 +1,13 @@
 """An order from acceptance to its end, and what its end means for its family."""
 
+from itertools import islice
+
 from fractaltrader.simulator.core import ORDERS_KEPT, Core
 from fractaltrader.simulator.numbers import ZERO, truncated, venue_number
 from fractaltrader.simulator.state import Account, Order, Phase
+
+# Finished orders are forgotten in lots: cheaper than one by one.
+FORGOTTEN_AT_ONCE = 100
 
 
 def register(core: Core, order: Order) -> None:
@@ -11,16 +16,26 @@ def register(core: Core, order: Order) -> None:
     account = core.account(order.user)
     if order.cloid is not None:
         account.cloids[order.cloid] = order.oid
-    account.done.append(order.oid)
+    account.done[order.oid] = None
     _forget_oldest(core, account)
+
+
+def unregister(core: Core, order: Order) -> None:
+    """As if `order` had never been placed."""
+    account = core.account(order.user)
+    account.live.pop(order.oid, None)
+    account.done.pop(order.oid, None)
+    core.state.orders.pop(order.oid, None)
+    if order.cloid is not None and account.cloids.get(order.cloid) == order.oid:
+        del account.cloids[order.cloid]
 
 
 def enliven(core: Core, order: Order, phase: Phase) -> None:
     """Let `order` rest, arm or wait; queues it in the book unless it waits."""
-    account = core.account(order.user)
     if not order.is_live:
-        account.done.remove(order.oid)
-        account.live.append(order.oid)
+        account = core.account(order.user)
+        del account.done[order.oid]
+        account.live[order.oid] = None
     order.phase = phase
     if phase != "waiting":
         order.rank = core.new_rank()
@@ -29,13 +44,14 @@ def enliven(core: Core, order: Order, phase: Phase) -> None:
 
 def leave_book(core: Core, order: Order) -> None:
     """Take a live order out of its queue; it is done until somebody enlivens it again."""
-    if order.phase in ("resting", "armed"):
+    if order.phase == "done":
+        return
+    if order.phase != "waiting":
         core.books[order.coin].remove(order)
-    if order.is_live:
-        account = core.account(order.user)
-        account.live.remove(order.oid)
-        account.done.append(order.oid)
-        _forget_oldest(core, account)
+    account = core.account(order.user)
+    del account.live[order.oid]
+    account.done[order.oid] = None
+    _forget_oldest(core, account)
     order.phase = "done"
 
 
@@ -48,7 +64,8 @@ def finish(core: Core, order: Order, status: str) -> None:
     leave_book(core, order)
     core.set_status(order, status)
     if status == "filled" or (status == "marginCanceled" and order.filled > 0):
-        core.filled.append(order.oid)
+        if order.children or order.siblings:
+            core.filled.append(order.oid)
         return
     for child in waiting_children(core, order):
         finish(core, child, "canceled")
@@ -68,8 +85,10 @@ def live_siblings(core: Core, order: Order) -> list[Order]:
 
 def _forget_oldest(core: Core, account: Account) -> None:
     """Keep memory bounded: the venue serves the newest 2000 finished orders."""
-    while len(account.done) > ORDERS_KEPT:
-        oid = account.done.pop(0)
+    if len(account.done) < ORDERS_KEPT + FORGOTTEN_AT_ONCE:
+        return
+    for oid in list(islice(account.done, FORGOTTEN_AT_ONCE)):
+        del account.done[oid]
         order = core.state.orders.pop(oid)
         if order.cloid is not None and account.cloids.get(order.cloid) == oid:
             del account.cloids[order.cloid]

@@ -2,13 +2,17 @@
 
 from decimal import Decimal
 
-from fractaltrader.exchange.port import Side
-from fractaltrader.simulator.clearing import accounts, margin
+from fractaltrader.exchange.port import BUY, Side
+from fractaltrader.simulator.clearing import accounts, margin, settlement
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO
-from fractaltrader.simulator.state import Fill, Order, Trade
+from fractaltrader.simulator.state import Account, Fill, Order, Trade
+from fractaltrader.simulator.trading import open_interest
 from fractaltrader.simulator.trading.book import Quote, crosses
 from fractaltrader.simulator.trading.lifecycle import finish
+
+ZERO_HASH = "0x" + "0" * 64
+TENTH_OF_BP = Decimal("0.00001")
 
 
 def take(core: Core, taker: Order, limit: Decimal) -> None:
@@ -18,11 +22,12 @@ def take(core: Core, taker: Order, limit: Decimal) -> None:
     are cancelled for margin. Statuses of the taker are the caller's.
     """
     book = core.books[taker.coin]
-    trade_hash = core.new_hash()
+    trade_hash = ""
     while taker.size > 0:
         quote = book.best(taker.side.opposite)
         if quote is None or not crosses(taker.side, limit, quote.price):
             return
+        trade_hash = trade_hash or (core.new_hash() if taker.twap is None else ZERO_HASH)
         maker = quote.order
         if maker is None:
             size = min(taker.size, quote.size)
@@ -32,10 +37,11 @@ def take(core: Core, taker: Order, limit: Decimal) -> None:
             finish(core, maker, "selfTradeCanceled")
         else:
             size = min(taker.size, quote.size)
-            if _maker_can_carry(core, maker, size):
+            refusal = _maker_refusal(core, maker, size)
+            if refusal is None:
                 _settle(core, taker, maker, quote.price, size, trade_hash)
             else:
-                finish(core, maker, "marginCanceled")
+                finish(core, maker, refusal)
 
 
 def would_take(core: Core, order: Order) -> Quote | None:
@@ -44,16 +50,27 @@ def would_take(core: Core, order: Order) -> Quote | None:
     return quote if quote is not None and crosses(order.side, order.price, quote.price) else None
 
 
-def meet_resting(core: Core, maker: Order) -> None:
-    """The modelled market trades through `maker`: it executes whole, at its own price."""
-    if not _maker_can_carry(core, maker, maker.size):
-        finish(core, maker, "marginCanceled")
+def meet_resting(core: Core, maker: Order, size: Decimal) -> None:
+    """The modelled market trades `size` with `maker`, at the maker's own price."""
+    refusal = _maker_refusal(core, maker, size)
+    if refusal is not None:
+        finish(core, maker, refusal)
         return
-    trade, size = (core.new_hash(), core.new_tid()), maker.size
+    trade = (core.new_hash(), core.new_tid())
     _book_house(core, maker.coin, maker.side.opposite, maker.price, size)
     _print(core, maker, None, maker.price, size, trade, maker.side.opposite)
     _book_user(core, maker, maker.price, size, trade, crossed=False)
-    finish(core, maker, "filled")
+    if maker.size == 0:
+        finish(core, maker, "filled")
+
+
+def _maker_refusal(core: Core, maker: Order, size: Decimal) -> str | None:
+    """The status with which a maker ends that may not execute `size` any more; None when it may."""
+    if not _maker_can_carry(core, maker, size):
+        return "marginCanceled"
+    if open_interest.blocks_maker(core, maker, size):
+        return "openInterestCapCanceled"
+    return None
 
 
 def _maker_can_carry(core: Core, maker: Order, size: Decimal) -> bool:
@@ -61,8 +78,7 @@ def _maker_can_carry(core: Core, maker: Order, size: Decimal) -> bool:
     opening = size - accounts.reducible(account, maker.coin, maker.side)
     if opening <= 0:
         return True
-    claim = margin.Claim(maker.side, size, maker.price)
-    return margin.can_carry(account, core.instruments, core.mark, maker.coin, claim)
+    return margin.can_carry(core, account, maker.coin, maker.side, size, maker.price)
 
 
 def _settle(
@@ -80,7 +96,7 @@ def _settle(
 
 
 def _book_house(core: Core, coin: str, side: Side, price: Decimal, size: Decimal) -> None:
-    accounts.execute(core.state.house, coin, side, price, size, ZERO)
+    settlement.book_without_fee(core, core.state.house, coin, side, price, size)
 
 
 def _book_user(
@@ -93,10 +109,18 @@ def _book_user(
     crossed: bool,
 ) -> None:
     account = core.account(order.user)
-    rate = accounts.TAKER_RATE if crossed else accounts.MAKER_RATE
-    fee = accounts.fee_of(price * size, rate)
-    done = accounts.execute(account, order.coin, order.side, price, size, fee)
-    order.size -= size
+    builder_fee = _pay_builder(core, order, price * size) if order.builder_fee else ZERO
+    done, fee = settlement.book(
+        core,
+        account,
+        order.coin,
+        order.side,
+        price,
+        size,
+        crossed=crossed,
+        builder_fee=builder_fee,
+    )
+    core.books[order.coin].shrink(order, size)
     order.filled += size
     order.filled_notional += price * size
     core.record_fill(
@@ -116,9 +140,22 @@ def _book_user(
             fee=fee,
             tid=trade[1],
             cloid=order.cloid,
+            twap=order.twap,
+            builder_fee=builder_fee,
+            liquidation=core.liquidating,
         ),
     )
-    core.touched[(order.user, order.coin)] = None
+    if order.user in core.books[order.coin].reducers:
+        core.touched[(order.user, order.coin)] = None
+
+
+def _pay_builder(core: Core, order: Order, notional: Decimal) -> Decimal:
+    """The builder's fee goes to the builder's account; part of the user's fee."""
+    if order.builder is None:
+        return ZERO
+    fee = accounts.fee_of(notional, order.builder_fee * TENTH_OF_BP)
+    core.state.accounts.setdefault(order.builder, Account(order.builder)).cash += fee
+    return fee
 
 
 def _print(
@@ -131,7 +168,7 @@ def _print(
     aggressor: Side,
 ) -> None:
     mine, theirs = order.user, other.user if other else core.state.house.address
-    users = (mine, theirs) if order.side is Side.BUY else (theirs, mine)
+    users = (mine, theirs) if order.side is BUY else (theirs, mine)
     core.record_trade(
         Trade(order.coin, aggressor, price, size, core.now_ms(), trade[0], trade[1], users)
     )

@@ -1,18 +1,29 @@
-"""Order, cancel and modify actions of an authenticated user (hyperliquid.md 3.2)."""
+"""Order, cancel and modify actions of an authenticated user (hyperliquid.md 3.2).
+
+Every action is executed when it arrives, as if it were alone in its block: the venue's order of
+actions within a block (7.3: cancels and post-only before takers) therefore never comes into play.
+"""
 
 from typing import Any
 
+import msgspec
+
+from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.simulator.core import Core, Handler
-from fractaltrader.simulator.protocol.order_forms import (
+from fractaltrader.simulator.protocol.forms.common import decimal_of
+from fractaltrader.simulator.protocol.forms.orders import (
     BatchModifyAction,
     CancelAction,
     CancelByCloidAction,
+    LimitTerms,
     ModifyAction,
     OrderAction,
+    OrderTerms,
     OrderWire,
 )
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.state import Order
+from fractaltrader.simulator.trading.book import crosses
 from fractaltrader.simulator.trading.lifecycle import finish
 from fractaltrader.simulator.trading.placing import Status, place_batch
 from fractaltrader.simulator.trading.triggers import settle_consequences
@@ -27,7 +38,8 @@ def place(core: Core, user: str, action: OrderAction) -> Response:
 
 def cancel(core: Core, user: str, action: CancelAction) -> Response:
     """Cancel orders by oid."""
-    statuses = [_cancel(core, user, item.a, item.o) for item in action.cancels]
+    targets = [(item.a, item.o) for item in action.cancels]
+    statuses = [_cancel(core, user, *target, fast=action.f) for target in targets]
     return _with_statuses("cancel", statuses)
 
 
@@ -35,12 +47,13 @@ def cancel_by_cloid(core: Core, user: str, action: CancelByCloidAction) -> Respo
     """Cancel orders by client order id."""
     cloids = core.account(user).cloids
     targets = [(item.asset, cloids.get(item.cloid, 0)) for item in action.cancels]
-    return _with_statuses("cancel", [_cancel(core, user, *target) for target in targets])
+    statuses = [_cancel(core, user, *target, fast=action.f) for target in targets]
+    return _with_statuses("cancel", statuses)
 
 
 def modify(core: Core, user: str, action: ModifyAction) -> Response:
     """Replace one order; raises RefusedError with the venue's text."""
-    status = _modify(core, user, action.oid, action.order)
+    status = _modify(core, user, action.oid, action.order, always=action.a)
     if isinstance(status, dict) and "error" in status:
         raise RefusedError(status["error"])
     return {"type": "default"}
@@ -48,7 +61,8 @@ def modify(core: Core, user: str, action: ModifyAction) -> Response:
 
 def batch_modify(core: Core, user: str, action: BatchModifyAction) -> Response:
     """Replace orders."""
-    statuses = [_modify(core, user, item.oid, item.order) for item in action.modifies]
+    pairs = [(item.oid, item.order) for item in action.modifies]
+    statuses = [_modify(core, user, *pair, always=action.a) for pair in pairs]
     return _with_statuses("order", statuses)
 
 
@@ -56,9 +70,10 @@ def _with_statuses(kind: str, statuses: list[Status]) -> Response:
     return {"type": kind, "data": {"statuses": statuses}}
 
 
-def _cancel(core: Core, user: str, asset: int, oid: int) -> Status:
+def _cancel(core: Core, user: str, asset: int, oid: int, *, fast: bool) -> Status:
     order = _live_order(core, user, asset, oid)
-    if order is None:
+    # The text for a fast cancel of a trigger is recorded nowhere; this one is the only refusal.
+    if order is None or (fast and order.trigger is not None):
         text = f"Order was never placed, already canceled, or filled. asset={asset}"
         return {"error": text}
     finish(core, order, "canceled")
@@ -74,19 +89,44 @@ def _live_order(core: Core, user: str, asset: int, oid: int) -> Order | None:
     return order if core.instruments[order.coin].asset == asset else None
 
 
-def _modify(core: Core, user: str, reference: int | str, new: OrderWire) -> Status:
-    """Cancel and replace: new oid, and the original is gone when the replacement is refused."""
+def _modify(core: Core, user: str, reference: int | str, new: OrderWire, *, always: bool) -> Status:
+    """Cancel and replace: new oid, and the original is gone when the replacement is refused.
+
+    Unless it is `always` to be placed, the new order must be a limit order that cannot execute at
+    once, and is placed as post-only; such a one that is not leaves the original as it was.
+    """
     if isinstance(reference, str):
         reference = core.account(user).cloids.get(reference, 0)
     order = _live_order(core, user, new.a, reference)
-    if order is None:
+    if order is None and not always:
         return {"error": "Cannot modify canceled or filled order"}
-    finish(core, order, "canceled")
-    action = OrderAction(orders=[new], grouping="na")
-    status = place_batch(core, user, action)[0]
+    if order is not None and not _may_replace(core, order, new, always=always):
+        return {"error": "Attempted to modify to invalid new order"}
+    if order is not None:
+        finish(core, order, "canceled")
+        settle_consequences(core)
+    if not always:
+        new = msgspec.structs.replace(new, t=OrderTerms(limit=LimitTerms("Alo")))
+    status = place_batch(core, user, OrderAction(orders=[new], grouping="na"))[0]
     if isinstance(status, dict) and "error" in status:
         return {"error": f"Error placing new order during modify: {status['error']}"}
     return status
+
+
+def _may_replace(core: Core, order: Order, new: OrderWire, *, always: bool) -> bool:
+    """Whether `new` may take the place of `order`."""
+    if order.trigger is not None and order.phase == "resting" and new.t.trigger is not None:
+        # It has triggered: that cannot be undone.
+        return False
+    if always:
+        return True
+    if new.t.limit is None or new.t.limit.tif not in ("Gtc", "Alo"):
+        return False
+    if new.t.limit.tif == "Alo":
+        return True
+    side = BUY if new.b else SELL
+    met = core.books[order.coin].best(side.opposite)
+    return met is None or not crosses(side, decimal_of(new.p), met.price)
 
 
 HANDLERS: dict[type, Handler] = {

@@ -3,19 +3,27 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fractaltrader.exchange.port import Side
+from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.market.instrument import MIN_NOTIONAL, Instrument
 from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import venue_number
-from fractaltrader.simulator.protocol.forms import decimal_of
-from fractaltrader.simulator.protocol.order_forms import OrderWire
-from fractaltrader.simulator.state import Order
+from fractaltrader.simulator.protocol.forms.orders import OrderWire
+from fractaltrader.simulator.state import Account, Order
+from fractaltrader.simulator.trading import open_interest
 from fractaltrader.simulator.trading.book import is_fired
 from fractaltrader.simulator.trading.matching import would_take
 
-BAND = Decimal("0.95")
+HIGHEST, LOWEST = Decimal("1.95"), Decimal("0.05")
 BAND_TEXT = "Order price cannot be more than 95% away from the reference price"
+TIER_TEXT = "Order would cause position to exceed margin tier limit at current leverage"
+IMMEDIATE = ("Ioc", "FrontendMarket")
+OPEN_ORDERS_FREE = 1_000
+OPEN_ORDERS_MOST = 5_000
+VOLUME_PER_OPEN_ORDER = 5_000_000
+# The most a market order may be worth, USDC, from each highest leverage on (hyperliquid.md 7.2).
+MARKET_ORDER_MOST = ((25, 30_000_000), (20, 5_000_000), (10, 2_000_000), (0, 500_000))
+LIMIT_ORDER_FACTOR = 10
 
 
 class BatchRefusedError(Exception):
@@ -30,32 +38,57 @@ class Rejection:
     status: str
 
 
-def check_wire(core: Core, order: OrderWire, instrument: Instrument) -> str | None:
+def check_wire(
+    core: Core, order: OrderWire, instrument: Instrument, price: Decimal, size: Decimal
+) -> str | None:
     """Faults that cost no oid: the text, or None. Raises BatchRefusedError for the price band."""
-    size, price = decimal_of(order.s), decimal_of(order.p)
     if size == 0 and not order.r:
         return "Order has zero size."
     if size < 0 or (size and not instrument.is_legal_size(size)):
         return "Order has invalid size."
     if price <= 0:
         return "Order has invalid price."
-    mid = core.books[instrument.coin].mid
-    if mid is None:
+    if core.books[instrument.coin].mid is None:
         return "Trading is halted."
     is_market_trigger = order.t.trigger is not None and order.t.trigger.is_market
-    if not is_market_trigger and (price > mid * (1 + BAND) or price < mid * (1 - BAND)):
+    if not is_market_trigger and is_outside(price, core.mark(instrument.coin)):
         raise BatchRefusedError(BAND_TEXT)
+    is_market = is_market_trigger or (order.t.limit is not None and order.t.limit.tif in IMMEDIATE)
+    most = largest_value(instrument, is_market=is_market)
+    if price * size > most:
+        return f"Order value too large. Max is ${most}."
     return None
 
 
+def is_outside(price: Decimal, reference: Decimal) -> bool:
+    """Whether `price` is more than 95 % away from `reference`."""
+    return price > reference * HIGHEST or price < reference * LOWEST
+
+
+def largest_value(instrument: Instrument, *, is_market: bool) -> int:
+    """The most an order may be worth, USDC."""
+    factor = 1 if is_market else LIMIT_ORDER_FACTOR
+    for least, most in MARKET_ORDER_MOST:
+        if instrument.max_leverage >= least:
+            return most * factor
+    raise ValueError(f"{instrument.coin}: leverage {instrument.max_leverage} is below zero")
+
+
+def open_order_limit(account: Account) -> int:
+    """How many orders the account may have open (hyperliquid.md 6.2)."""
+    earned = int(account.volume // VOLUME_PER_OPEN_ORDER)
+    return min(OPEN_ORDERS_FREE + earned, OPEN_ORDERS_MOST)
+
+
 def check_order(core: Core, order: Order) -> Rejection | None:
-    """The first rule that `order` breaks, in the venue's order; shrinks a reduce-only order."""
+    """The first rule that `order` breaks; shrinks a reduce-only order to the position."""
     instrument = core.instruments[order.coin]
     suffix = f" asset={instrument.asset}"
     if not is_on_tick(instrument, order):
         return Rejection(f"Price must be divisible by tick size.{suffix}", "tickRejected")
+    account = core.account(order.user)
     if order.reduce_only:
-        left = accounts.reducible(core.account(order.user), order.coin, order.side)
+        left = accounts.reducible(account, order.coin, order.side)
         if left == 0:
             text = f"Reduce only order would increase position.{suffix}"
             return Rejection(text, "reduceOnlyRejected")
@@ -64,29 +97,78 @@ def check_order(core: Core, order: Order) -> Rejection | None:
         order.size = min(order.size, left)
     if _is_below_minimum(core, order):
         return Rejection(f"Order must have minimum value of $10.{suffix}", "minTradeNtlRejected")
+    if has_too_many_open(account, order):
+        return Rejection("Too many open orders.", "tooManyOpenOrdersRejected")
     if order.trigger is not None:
         if not is_sane_trigger(order) or is_fired(order, core.mark(order.coin)):
             return Rejection(f"Invalid TP/SL price.{suffix}", "badTriggerPxRejected")
         return None
+    return check_execution(core, order, suffix)
+
+
+def check_execution(core: Core, order: Order, suffix: str) -> Rejection | None:
+    """Rules that hold when an order meets the book: at placement, or when its trigger fires."""
     if not order.reduce_only and not has_margin(core, order):
         return Rejection(f"Insufficient margin to place order.{suffix}", "perpMarginRejected")
-    return _check_tif(core, order, suffix)
+    account = core.account(order.user)
+    if not order.reduce_only and margin.exceeds_tier(
+        core, account, order.coin, order.side, order.size
+    ):
+        return Rejection(TIER_TEXT, "perpMaxPositionRejected")
+    # The limit price of a market trigger is for show: it executes within its tolerance.
+    is_market_trigger = order.trigger is not None and order.trigger.is_market
+    if not is_market_trigger and is_outside(order.price, core.oracle(order.coin)):
+        return Rejection(f"Price too far from oracle{suffix}", "oracleRejected")
+    takes = would_take(core, order) is not None
+    capped = open_interest.refusal_of(core, order, takes=takes)
+    if capped is not None:
+        return Rejection(capped.text, capped.status)
+    return _check_tif(core, order, suffix, takes=takes)
 
 
-def _check_tif(core: Core, order: Order, suffix: str) -> Rejection | None:
-    met = would_take(core, order)
-    if order.tif == "Alo" and met is not None:
+def _check_tif(core: Core, order: Order, suffix: str, *, takes: bool) -> Rejection | None:
+    if order.tif == "Alo" and takes:
         book = core.books[order.coin]
         bbo = "@".join(
             venue_number(quote.price).removesuffix(".0") if quote else ""
-            for quote in (book.best(Side.BUY), book.best(Side.SELL))
+            for quote in (book.best(BUY), book.best(SELL))
         )
         text = f"Post only order would have immediately matched, bbo was {bbo}.{suffix}"
         return Rejection(text, "badAloPxRejected")
-    if order.tif in ("Ioc", "FrontendMarket") and met is None:
-        text = f"Order could not immediately match against any resting orders.{suffix}"
-        return Rejection(text, "iocCancelRejected")
+    if order.tif in IMMEDIATE and not takes:
+        if (
+            order.tif == "FrontendMarket"
+            and core.books[order.coin].best(order.side.opposite) is None
+        ):
+            text = "No liquidity available for market order."
+            return Rejection(text, "marketOrderNoLiquidityRejected")
+        return Rejection(unmatched_text(suffix), "iocCancelRejected")
     return None
+
+
+def has_margin(core: Core, order: Order) -> bool:
+    """Whether the account covers initial margin with this order, other resting orders included.
+
+    An order that must execute at once is valued at the mark, one that may rest at its limit
+    (hyperliquid.md 7.5).
+    """
+    price = core.mark(order.coin) if order.tif in (*IMMEDIATE, None) else order.price
+    account = core.account(order.user)
+    return margin.has_room(core, account, order.coin, order.side, order.size, price)
+
+
+def unmatched_text(suffix: str) -> str:
+    """What an order that had to execute at once and did not is told."""
+    return f"Order could not immediately match against any resting orders.{suffix}"
+
+
+def has_too_many_open(account: Account, order: Order) -> bool:
+    """From 1000 open orders on no trigger or reduce-only order may join them, at the limit none."""
+    count = len(account.live)
+    if count < OPEN_ORDERS_FREE or order.tif in IMMEDIATE:
+        return False
+    is_exit = order.reduce_only or order.trigger is not None
+    return is_exit or count >= open_order_limit(account)
 
 
 def is_on_tick(instrument: Instrument, order: Order) -> bool:
@@ -98,45 +180,18 @@ def is_on_tick(instrument: Instrument, order: Order) -> bool:
 
 def _is_below_minimum(core: Core, order: Order) -> bool:
     """Closing a whole position is exempt from the minimum."""
+    if order.size * order.price >= MIN_NOTIONAL:
+        return False
     if order.reduce_only:
         left = accounts.reducible(core.account(order.user), order.coin, order.side)
-        if order.follows_position or order.size >= left:
-            return False
-    return order.size * order.price < MIN_NOTIONAL
+        return not (order.follows_position or order.size >= left)
+    return True
 
 
 def is_sane_trigger(order: Order) -> bool:
     """A stop-limit's limit must lie at the trigger price or beyond it, seen from the side."""
     if order.terms.is_market or order.terms.kind == "tp":
         return True
-    if order.side is Side.SELL:
+    if order.side is SELL:
         return order.price <= order.terms.price
     return order.price >= order.terms.price
-
-
-def has_margin(core: Core, order: Order) -> bool:
-    """Whether the account covers initial margin with this order, other resting orders included.
-
-    An order that must execute at once is valued at the mark, one that may rest at its limit.
-    """
-    account = core.account(order.user)
-    live = core.live_orders(order.user)
-    mark = core.mark(order.coin)
-    price = mark if order.tif in ("Ioc", "FrontendMarket") else order.price
-    new = margin.Claim(order.side, order.size, price)
-
-    def required(coin: str, extra: list[margin.Claim]) -> Decimal:
-        return margin.coin_requirement(
-            accounts.position_size(account, coin),
-            core.mark(coin),
-            margin.leverage_of(account, core.instruments[coin]),
-            margin.claims_of(live, coin) + extra,
-        )
-
-    before = required(order.coin, [])
-    after = required(order.coin, [new])
-    if after <= before:
-        return True
-    coins = {*account.positions, *(other.coin for other in live)} - {order.coin}
-    total = sum((required(coin, []) for coin in coins), after)
-    return total <= margin.account_value(account, core.mark)

@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
-from fractaltrader.exchange.port import Side
+from fractaltrader.exchange.port import BUY, SELL
+from fractaltrader.simulator.clearing import funding, liquidation, prices
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.state import Trade
+from fractaltrader.simulator.trading import flow, twap
 from fractaltrader.simulator.trading.matching import meet_resting
 from fractaltrader.simulator.trading.triggers import fire, settle_consequences
 
@@ -23,26 +24,21 @@ def move(core: Core, coin: str, price: Decimal, *, jump: bool, volume: Decimal) 
     if before is None or jump:
         market.mid = price
     _drain(core, coin)
+    if jump:
+        liquidation.check(core, coin)
     while market.mid != price:
-        market.mid = book.next_stop(price)
+        market.mid = liquidation.first_stop(core, coin, book.next_stop(price))
         _drain(core, coin)
+        liquidation.check(core, coin)
+    prices.after_move(core, coin)
+    funding.begin(core)
     core.state.last_move_ms = core.now_ms()
     core.candles[coin].update(core.now_ms(), price, volume)
     if volume > 0:
-        side = Side.BUY if before is None or price >= before else Side.SELL
-        house = core.state.house.address
-        core.record_trade(
-            Trade(
-                coin,
-                side,
-                price,
-                volume,
-                core.now_ms(),
-                core.new_hash(),
-                core.new_tid(),
-                (house, house),
-            )
-        )
+        side = BUY if before is None or price >= before else SELL
+        flow.spread(core, coin, side, volume)
+    if core.state.twaps:
+        twap.watch(core, coin)
 
 
 def _drain(core: Core, coin: str) -> None:
@@ -52,5 +48,5 @@ def _drain(core: Core, coin: str) -> None:
         if order.phase == "armed":
             fire(core, order)
         else:
-            meet_resting(core, order)
+            meet_resting(core, order, order.size)
         settle_consequences(core)

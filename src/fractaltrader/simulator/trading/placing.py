@@ -1,78 +1,139 @@
 """The order action: accept or refuse each order, execute it, answer in the venue's statuses."""
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-from fractaltrader.exchange.port import Side
+from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, venue_number
-from fractaltrader.simulator.protocol.forms import decimal_of
-from fractaltrader.simulator.protocol.order_forms import OrderAction, OrderWire
+from fractaltrader.simulator.protocol.forms.orders import (
+    Builder,
+    OrderAction,
+    OrderWire,
+    Priority,
+)
+from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.state import Order, TriggerTerms
-from fractaltrader.simulator.trading.lifecycle import average_price, enliven, finish, register
+from fractaltrader.simulator.trading.lifecycle import (
+    average_price,
+    enliven,
+    finish,
+    register,
+    unregister,
+)
 from fractaltrader.simulator.trading.matching import take
 from fractaltrader.simulator.trading.order_rules import (
+    IMMEDIATE,
     BatchRefusedError,
     check_order,
     check_wire,
     is_on_tick,
     is_sane_trigger,
+    unmatched_text,
 )
 from fractaltrader.simulator.trading.triggers import arm, settle_consequences
 
 Status = dict[str, Any] | str
+BUILDER_FEE_MOST = 100
+
+
+class Draft(NamedTuple):
+    """An order as asked for, its numbers read; `fault` is what is wrong with it already."""
+
+    wire: OrderWire
+    price: Decimal
+    size: Decimal
+    fault: str | None
 
 
 def place_batch(core: Core, user: str, action: OrderAction) -> list[Status]:
-    """Statuses of an order action in the order of the request, or one error for all of it."""
+    """Statuses of an order action in the order of the request, or one error for all of it.
+
+    Raises RefusedError where the venue refuses the action as such.
+    """
+    if isinstance(action.grouping, Priority):
+        check_priority(action.grouping, action.orders)
     try:
-        faults = _precheck(core, action)
+        drafts = _precheck(core, user, action)
         if action.grouping == "normalTpsl":
-            return _place_family(core, user, action.orders, faults)
+            return _place_family(core, user, drafts, action.builder)
         grouped = action.grouping == "positionTpsl"
-        return _place_each(core, user, action.orders, faults, grouped=grouped)
+        return _place_each(core, user, drafts, action.builder, grouped=grouped)
     except BatchRefusedError as refusal:
         return [{"error": str(refusal)}]
 
 
-def _precheck(core: Core, action: OrderAction) -> list[str | None]:
-    """Faults without an oid per order; raises BatchRefusedError for those of the batch."""
+def check_priority(grouping: Priority, orders: list[OrderWire]) -> None:
+    """Raise RefusedError unless the orders may have priority and it can be paid (3.2).
+
+    Nobody has staking balance here, so only the rate 0 can be paid.
+    """
+    tifs = {order.t.limit.tif if order.t.limit else "" for order in orders}
+    is_maker = tifs == {"Alo"} and not any(order.r for order in orders)
+    if tifs != {"Ioc"} and not is_maker:
+        raise RefusedError("Invalid TIF")
+    if grouping.p > 0:
+        raise RefusedError("Insufficient delegatable balance for priority order")
+
+
+def _precheck(core: Core, user: str, action: OrderAction) -> list[Draft]:
+    """The orders with faults that cost no oid; raises BatchRefusedError for those of the batch."""
     orders = action.orders
     if not orders:
         raise BatchRefusedError("Orders are empty.")
-    if action.builder is not None and action.builder.f > 0:
+    _check_builder(core, user, action.builder)
+    drafts = [draft_of(core, order) for order in orders]
+    if action.grouping in ("normalTpsl", "positionTpsl"):
+        _check_group(orders, is_family=action.grouping == "normalTpsl")
+    return drafts
+
+
+def draft_of(core: Core, wire: OrderWire) -> Draft:
+    """Read the numbers of `wire` (in normal form) and look for faults; raises BatchRefusedError."""
+    price, size = Decimal(wire.p), Decimal(wire.s)
+    return Draft(wire, price, size, check_wire(core, wire, core.by_asset[wire.a], price, size))
+
+
+def _check_builder(core: Core, user: str, builder: Builder | None) -> None:
+    if builder is None or builder.f == 0:
+        return
+    approved = core.state.builder_fees.get(user, {}).get(builder.b, 0)
+    if not 0 < builder.f <= min(approved, BUILDER_FEE_MOST):
         raise BatchRefusedError("Builder fee has not been approved.")
-    faults = [check_wire(core, order, core.by_asset[order.a]) for order in orders]
-    if action.grouping == "normalTpsl":
-        parent, *children = orders
+
+
+def _check_group(orders: list[OrderWire], *, is_family: bool) -> None:
+    triggers = orders
+    if is_family:
+        parent, *triggers = orders
         if parent.t.trigger is not None:
             raise BatchRefusedError("Main order cannot be trigger order.")
-        if not 1 <= len(children) <= 2 or any(child.t.trigger is None for child in children):
+        if not 1 <= len(triggers) <= 2:
             raise BatchRefusedError("Unexpected number of trigger orders")
-        if any(child.b == parent.b or child.a != parent.a for child in children):
-            raise BatchRefusedError("Trigger order has unexpected side.")
-    triggers = orders[1:] if action.grouping == "normalTpsl" else orders
-    if action.grouping != "na" and not all(order.r for order in triggers):
-        raise BatchRefusedError("Trigger order is not reduce only.")
-    if action.grouping == "positionTpsl" and any(order.t.trigger is None for order in orders):
+    if any(order.t.trigger is None for order in triggers):
         raise BatchRefusedError("Unexpected number of trigger orders")
-    return faults
+    first = orders[0]
+    if any((order.b == first.b) == is_family or order.a != first.a for order in triggers):
+        raise BatchRefusedError("Trigger order has unexpected side.")
+    if not all(order.r for order in triggers):
+        raise BatchRefusedError("Trigger order is not reduce only.")
 
 
 def _place_each(
-    core: Core, user: str, wires: list[OrderWire], faults: list[str | None], *, grouped: bool
+    core: Core, user: str, drafts: list[Draft], builder: Builder | None, *, grouped: bool
 ) -> list[Status]:
     statuses: list[Status] = []
     placed: list[Order] = []
-    for wire, fault in zip(wires, faults, strict=True):
-        if fault is not None:
-            statuses.append({"error": fault})
+    for draft in drafts:
+        if draft.fault is not None:
+            statuses.append({"error": draft.fault})
             continue
-        order = new_order(core, user, wire)
+        order = new_order(core, user, draft, builder)
+        register(core, order)
         order.is_position_tpsl = grouped
         order.follows_position = grouped and order.original_size == ZERO
         status = submit(core, order)
-        waits = grouped and order.is_live
-        statuses.append("waitingForTrigger" if waits else status)
+        statuses.append("waitingForTrigger" if grouped and order.is_live else status)
         placed.append(order)
     if grouped:
         _make_siblings([order for order in placed if order.is_live])
@@ -81,13 +142,13 @@ def _place_each(
 
 
 def _place_family(
-    core: Core, user: str, wires: list[OrderWire], faults: list[str | None]
+    core: Core, user: str, drafts: list[Draft], builder: Builder | None
 ) -> list[Status]:
     """A parent and its stop and target; the children live once the parent has wholly filled."""
-    first = next((fault for fault in faults if fault is not None), None)
+    first = next((draft.fault for draft in drafts if draft.fault is not None), None)
     if first is not None:
         raise BatchRefusedError(first)
-    parent, *children = [new_order(core, user, wire, known=False) for wire in wires]
+    parent, *children = [new_order(core, user, draft, builder) for draft in drafts]
     for child in children:
         fault = _child_fault(core, child)
         if fault is not None:
@@ -102,9 +163,10 @@ def _place_family(
     _make_siblings(children)
     status = submit(core, parent)
     if "error" in status and not parent.filled:
+        # Children of a refused parent were never placed.
         for child in children:
-            _forget(core, child)
-        return [status] * len(wires)
+            unregister(core, child)
+        return [status] * len(drafts)
     settle_consequences(core)
     waiting = "waitingForTrigger" if parent.status == "filled" else "waitingForFill"
     return [status, *[waiting] * len(children)]
@@ -119,43 +181,33 @@ def _child_fault(core: Core, child: Order) -> str | None:
     return None
 
 
-def _forget(core: Core, child: Order) -> None:
-    """A child of a refused parent was never placed: nothing of it remains."""
-    account = core.account(child.user)
-    for oids in (account.live, account.done):
-        if child.oid in oids:
-            oids.remove(child.oid)
-    core.state.orders.pop(child.oid, None)
-    if child.cloid is not None and account.cloids.get(child.cloid) == child.oid:
-        del account.cloids[child.cloid]
-
-
 def _make_siblings(orders: list[Order]) -> None:
     for order in orders:
         order.siblings = [other.oid for other in orders if other is not order]
 
 
-def new_order(core: Core, user: str, wire: OrderWire, *, known: bool = True) -> Order:
-    """The order `wire` asks for, with an oid; `known` registers it with its owner."""
+def new_order(core: Core, user: str, draft: Draft, builder: Builder | None = None) -> Order:
+    """The order that `draft` asks for, with an oid; nobody knows of it until it is registered."""
     now = core.now_ms()
+    wire = draft.wire
     trigger = wire.t.trigger
-    side = Side.BUY if wire.b else Side.SELL
-    order = Order(
+    side = BUY if wire.b else SELL
+    return Order(
         oid=core.new_oid(),
         user=user,
         coin=core.by_asset[wire.a].coin,
         side=side,
-        price=decimal_of(wire.p),
-        size=decimal_of(wire.s),
-        original_size=decimal_of(wire.s),
+        price=draft.price,
+        size=draft.size,
+        original_size=draft.size,
         tif=wire.t.limit.tif if wire.t.limit else None,
         reduce_only=wire.r,
         trigger=(
             TriggerTerms(
-                decimal_of(trigger.trigger_px),
+                Decimal(trigger.trigger_px),
                 trigger.tpsl,
                 trigger.is_market,
-                above=(trigger.tpsl == "tp") == (side is Side.SELL),
+                above=(trigger.tpsl == "tp") == (side is SELL),
             )
             if trigger
             else None
@@ -164,14 +216,21 @@ def new_order(core: Core, user: str, wire: OrderWire, *, known: bool = True) -> 
         placed_ms=now,
         status="open",
         status_ms=now,
+        builder=builder.b if builder else None,
+        builder_fee=builder.f if builder else 0,
     )
-    if known:
-        register(core, order)
-    return order
 
 
 def submit(core: Core, order: Order) -> dict[str, Any]:
-    """Check and execute a registered order; the status to answer."""
+    """Check and execute a registered order; the status to answer.
+
+    A GTC order that executes in part and rests with the remainder is answered as `resting`: no
+    source says which the venue takes (hyperliquid.md 3.1).
+    """
+    vetoed = core.order_veto(order) if core.order_veto is not None else None
+    if vetoed is not None:
+        core.set_status(order, vetoed[0])
+        return {"error": vetoed[1]}
     rejection = check_order(core, order)
     if rejection is not None:
         core.set_status(order, rejection.status)
@@ -184,16 +243,17 @@ def submit(core: Core, order: Order) -> dict[str, Any]:
     if order.size == 0:
         finish(core, order, "filled")
         return _filled(core, order)
-    if order.tif in ("Gtc", "Alo"):
+    if order.tif not in IMMEDIATE:
         enliven(core, order, "resting")
-        core.touched[(order.user, order.coin)] = None
+        if order.reduce_only:
+            core.touched[(order.user, order.coin)] = None
         return _resting(order)
     if order.filled:
         finish(core, order, "canceled")
         return _filled(core, order)
+    # Whatever it met was cancelled instead of executing.
     finish(core, order, "iocCancelRejected")
-    asset = core.instruments[order.coin].asset
-    return {"error": f"Order could not immediately match against any resting orders. asset={asset}"}
+    return {"error": unmatched_text(f" asset={core.instruments[order.coin].asset}")}
 
 
 def _reference(order: Order) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from fractaltrader.exchange.port import Side
+from fractaltrader.exchange.port import BUY
 from fractaltrader.simulator.clearing import accounts
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO
@@ -16,6 +16,7 @@ from fractaltrader.simulator.trading.lifecycle import (
     waiting_children,
 )
 from fractaltrader.simulator.trading.matching import take
+from fractaltrader.simulator.trading.order_rules import check_execution
 
 # A market stop or target accepts prices up to 10 % beyond the mark (hyperliquid.md 3.3).
 TOLERANCE = Decimal("0.1")
@@ -31,14 +32,22 @@ def fire(core: Core, order: Order) -> None:
             return
         order.size = left if order.follows_position else min(order.size, left)
     core.set_status(order, "triggered")
-    if not order.terms.is_market:
+    rejection = check_execution(core, order, "")
+    if rejection is not None:
+        finish(core, order, rejection.status)
+    elif order.terms.is_market:
+        _execute_at_market(core, order)
+    else:
         take(core, order, order.price)
         if order.size > 0:
             enliven(core, order, "resting")
+            core.touched[(order.user, order.coin)] = None
         else:
             finish(core, order, "filled")
-        return
-    worst = 1 + TOLERANCE if order.side is Side.BUY else 1 - TOLERANCE
+
+
+def _execute_at_market(core: Core, order: Order) -> None:
+    worst = 1 + TOLERANCE if order.side is BUY else 1 - TOLERANCE
     take(core, order, core.mark(order.coin) * worst)
     if order.size == 0:
         finish(core, order, "filled")
@@ -83,30 +92,25 @@ def _family_of_filled(core: Core, order: Order) -> None:
 def _enforce_reduce_only(core: Core, user: str, coin: str) -> None:
     """Cancel what can no longer reduce and shrink resting orders to the position."""
     account = core.account(user)
-    for side in Side:
-        left = accounts.reducible(account, coin, side)
-        orders = [
-            order
-            for order in core.live_orders(user)
-            if order.reduce_only
-            and order.coin == coin
-            and order.side is side
-            and order.phase in ("resting", "armed")
-        ]
-        if left == 0:
-            for order in orders:
-                if order.is_live:
-                    finish(core, order, "reduceOnlyCanceled")
-            continue
-        _fit_resting(core, [order for order in orders if order.phase == "resting"], left)
+    orders = sorted(core.books[coin].reducers.get(user, {}).values(), key=lambda order: order.rank)
+    for order in orders:
+        if accounts.reducible(account, coin, order.side) == 0 and order.is_live:
+            finish(core, order, "reduceOnlyCanceled")
+    _fit_resting(core, [order for order in orders if order.phase == "resting"])
 
 
-def _fit_resting(core: Core, resting: list[Order], left: Decimal) -> None:
+def _fit_resting(core: Core, resting: list[Order]) -> None:
     """Together they must not exceed the position: the earlier ones go first."""
+    if not resting:
+        return
+    # All on one side: those of the other have just been cancelled.
+    first = resting[0]
+    left = accounts.reducible(core.account(first.user), first.coin, first.side)
     for order in resting:
-        order.size = min(order.size, left)
+        if order.size > left:
+            core.books[order.coin].shrink(order, order.size - left)
     excess = sum((order.size for order in resting), ZERO) - left
-    for order in sorted(resting, key=lambda order: order.rank):
+    for order in resting:
         if excess <= 0:
             return
         excess -= order.size

@@ -1,0 +1,75 @@
+"""Booking an execution: fee, profit, isolated margin, volumes and who holds what.
+
+The one way in which trades change accounts; `accounts.execute` is the arithmetic below it.
+"""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from fractaltrader.exchange.port import Side
+from fractaltrader.simulator.clearing import fees, isolated, margin
+from fractaltrader.simulator.clearing.accounts import Execution, execute, fee_of
+from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.numbers import ZERO
+from fractaltrader.simulator.state import Account
+
+
+class Booked(NamedTuple):
+    """What the execution did and the fee charged for it, USDC (below zero: a rebate)."""
+
+    execution: Execution
+    fee: Decimal
+
+
+def book(
+    core: Core,
+    account: Account,
+    coin: str,
+    side: Side,
+    price: Decimal,
+    size: Decimal,
+    *,
+    crossed: bool,
+    builder_fee: Decimal = ZERO,
+) -> Booked:
+    """Book a user's side of an execution; `builder_fee` is charged on top and goes elsewhere."""
+    notional = price * size
+    venue_fee = fee_of(notional, fees.rate_of(core, account, crossed=crossed))
+    core.state.fees_collected += venue_fee
+    fees.note_volume(core, account, notional, crossed=crossed)
+    fee = venue_fee + builder_fee
+    return Booked(_execute(core, account, coin, side, price, size, fee), fee)
+
+
+def book_without_fee(
+    core: Core, account: Account, coin: str, side: Side, price: Decimal, size: Decimal
+) -> Execution:
+    """Book an execution of the modelled market or of the backstop."""
+    return _execute(core, account, coin, side, price, size, ZERO)
+
+
+def _execute(
+    core: Core,
+    account: Account,
+    coin: str,
+    side: Side,
+    price: Decimal,
+    size: Decimal,
+    fee: Decimal,
+) -> Execution:
+    held = account.positions.get(coin)
+    start, own = (held.size, held.isolated) if held else (ZERO, None)
+    alone = own is not None if start else margin.is_isolated(core, account, coin)
+    execution = execute(account, coin, side, price, size, fee)
+    position = account.positions.get(coin)
+    if position is None:
+        core.holders[coin].pop(account.address, None)
+        return execution
+    if not start:
+        core.holders[coin][account.address] = account
+    if not start or (start > 0) != (position.size > 0):
+        position.funding_since_open = ZERO
+    position.funding_since_change = ZERO
+    if alone:
+        isolated.rebalance(core, account, coin, own, execution, (side, price, size), fee)
+    return execution
