@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench lock clean
+.PHONY: help install demo test validate check format bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ demo: $(STAMP) ## Watch the bot trade on the local exchange (under a minute)
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
+
+validate: $(STAMP) ## Simulated weeks of faults, then the crash matrix (hours)
+	$(BIN)/fractal validate --days 7 --scenario all --seeds 20
+	$(BIN)/fractal validate --crash-matrix
 
 check: $(STAMP) ## Everything CI checks: format, lint, types, arrows, security, tests
 	$(BIN)/black --check --quiet src tests benchmarks

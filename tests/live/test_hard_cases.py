@@ -8,19 +8,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from by_hand_world import buy, intent_for
 from virtual_world import World, lost_answer
 
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.errors import CriticalError
 from fractaltrader.exchange.port import OrderRequest, Side
 from fractaltrader.live.executor import Executor
-from fractaltrader.live.intents import make_intent
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.lock import only_trader
-from fractaltrader.live.state import BotState, Epoch, Intent
-from fractaltrader.market import Instrument
+from fractaltrader.live.state import Epoch
 from fractaltrader.simulator.virtual_time import run_virtual
-from fractaltrader.strategies import Signal
 
 Send = Callable[[], Awaitable[tuple[int, bytes]]]
 HOUR_MS = 3_600_000
@@ -39,59 +37,6 @@ def incidents(world: World) -> set[str]:
 
 async def first_hours(world: World, hours: int) -> None:
     await world.clock.sleep_until(world.feed.start_ms + hours * HOUR_MS)
-
-
-async def buy(world: World, coin: str, usd: int) -> OrderRequest:
-    """Somebody else's order on the bot's account."""
-    venue = world.venue()
-    instrument: Instrument = (await venue.instruments())[coin]
-    mid = (await venue.mid_prices())[coin]
-    size = instrument.round_size(usd / mid)
-    limit = instrument.round_price(mid * Decimal("1.01"))
-    order = OrderRequest(instrument, Side.BUY, size, limit, "0x" + "9" * 32, "Ioc")
-    (outcome,) = await venue.place([order], bracket=False)
-    assert outcome.filled == size
-    return order
-
-
-def signal(coin: str, bar_time: int, price: float) -> Signal:
-    return Signal(
-        strategy="by hand",
-        coin=coin,
-        side=1,
-        bar_time=bar_time,
-        entry=price,
-        stop=price * 0.98,
-        target=price * 1.05,
-        confidence=50.0,
-        factors=(("hand", 50.0),),
-        facts=("by hand",),
-        atr=price * 0.01,
-        atr_baseline=price * 0.01,
-    )
-
-
-async def intent_for(world: World, desk, usd: int) -> Intent:  # type: ignore[no-untyped-def]
-    """An entry into BTC worth `usd` at the market, on a desk that has started its accounting."""
-    desk.instruments = await desk.venue.instruments()
-    desk.open(venue_name="world", pid=1)
-    equity, now = (await desk.venue.account()).equity, await desk.venue.time_ms()
-
-    def opened(state: BotState) -> None:
-        state.opening_equity, state.ledger_since_ms = equity, now
-
-    desk.write(opened)
-    mid = float((await desk.venue.mid_prices())["BTC"])
-    instrument = desk.instruments["BTC"]
-    return make_intent(
-        signal("BTC", world.exchange.now_ms(), mid),
-        instrument.round_size(usd / mid),
-        mid,
-        instrument=instrument,
-        account=desk.account,
-        slippage=0.002,
-        now_ms=world.clock.now_ms(),
-    )
 
 
 def test_an_entry_that_arrives_after_it_was_given_up_is_refused(world: World) -> None:

@@ -22,6 +22,14 @@ KEY = "0x" + "22" * 32
 FRACTAL = [sys.executable, "-c", "from fractaltrader.cli.main import main; main()"]
 PATIENCE_SECONDS = 60
 KILLS = 20
+# The market runs 45,000 times as fast as the bot's clock, so a block for hours would outlast it.
+BREAKER_OUT_OF_THE_WAY = """
+[breaker]
+max_drawdown = 0.9
+max_daily_loss = 0.5
+max_consecutive_losses = 50
+max_trades_per_day = 1000
+"""
 
 
 class Process:
@@ -118,6 +126,7 @@ def test_kill_at_twenty_random_moments(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     saved = tmp_path / "exchange.state"
+    (tmp_path / "config.toml").write_text(BREAKER_OUT_OF_THE_WAY)
     market = ["exchange", "--port", str(port), "--days", "400", "--seed", "4"]
     market += ["--state", str(saved), "--faucet", f"{user}=10000"]
     with running([*market, "--speed", "45000"], tmp_path) as exchange:

@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import sys
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -84,8 +83,8 @@ def test_backtest_and_local_exchange_give_the_same_signals(
 ) -> None:
     """The bot, trading the tutorial's file with the tutorial's configuration on the local exchange,
     decides on exactly the signals that the backtest finds in the same market, reasons included."""
-    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "live"), *sys.path])
-    import virtual_world
+
+    from fractaltrader.validation import world as virtual_world
 
     config = Config.from_tables(tomllib.loads(CONFIGURATION), "tutorial")
     world = virtual_world.World(tmp_path, days=4, coins=config.trade.coins)

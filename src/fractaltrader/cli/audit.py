@@ -44,6 +44,7 @@ async def audit_run(folder: Path) -> "list[Line]":
     from fractaltrader.home import fractal_home
     from fractaltrader.live.audit import audit as compare
     from fractaltrader.live.ledger import Ledger
+    from fractaltrader.live.local_venue import replay_pace
     from fractaltrader.live.state_manager import StateManager
 
     state = StateManager(folder, SystemClock()).read()
@@ -66,6 +67,7 @@ async def audit_run(folder: Path) -> "list[Line]":
             home=fractal_home(),
             spender="audit",
             priority=Priority.INFORM,
+            pace=await replay_pace(state.venue),
         )
     ledger = Ledger(folder)
     try:

@@ -51,6 +51,7 @@ async def _watch(config: "Config", folder: Path) -> None:
     from fractaltrader.home import fractal_home
     from fractaltrader.live.guard import Guard, guard_bound_ms
     from fractaltrader.live.ledger import Ledger
+    from fractaltrader.live.local_venue import replay_pace
     from fractaltrader.live.logs import configure_logs
     from fractaltrader.live.state_manager import StateManager
     from fractaltrader.live.wallet import GUARD_KEY_VARIABLE, signer_for
@@ -72,6 +73,7 @@ async def _watch(config: "Config", folder: Path) -> None:
         spender=f"guard {folder.name}",
         params=config.budget,
         priority=Priority.PROTECT,
+        pace=await replay_pace(state.venue),
     )
     watcher = Guard(
         venue,

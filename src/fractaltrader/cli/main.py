@@ -22,6 +22,7 @@ from fractaltrader.cli import (
     run,
     status,
     strategy,
+    validate,
 )
 from fractaltrader.errors import UserError
 
@@ -52,6 +53,7 @@ for command in (
     chart.chart,
     exchange.exchange,
     limits.limits,
+    validate.validate,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")

@@ -61,12 +61,14 @@ async def _trade(config: "Config", folder: Path) -> None:
     from fractaltrader.exchange.hyperliquid.connect import connect
     from fractaltrader.home import fractal_home
     from fractaltrader.live.assembly import check_config
-    from fractaltrader.live.wallet import check_local_exchange, signer_for
+    from fractaltrader.live.local_venue import check_local_exchange, replay_pace
+    from fractaltrader.live.wallet import signer_for
 
     check_config(config)
     url, home = config.venue.endpoint, fractal_home()
     signer = signer_for(url, home)
     await check_local_exchange(url)
+    pace = await replay_pace(url)
     transport = HttpTransport(url)
 
     def venue_for(account: str) -> HyperliquidVenue:
@@ -78,6 +80,7 @@ async def _trade(config: "Config", folder: Path) -> None:
             home=home,
             spender=folder.name,
             params=config.budget,
+            pace=pace,
         )
 
     try:
@@ -118,7 +121,8 @@ async def _probe(
     config: "Config", venue: "HyperliquidVenue", transport: "Transport", signer: "Signer"
 ) -> str:
     from fractaltrader.live.bot import check_coins
-    from fractaltrader.live.wallet import check_role, fund_from_faucet
+    from fractaltrader.live.local_venue import fund_from_faucet
+    from fractaltrader.live.wallet import check_role
 
     check_coins(config.trade.coins, await venue.instruments())
     await _check_candles(venue, config)

@@ -71,7 +71,7 @@ def _positions_table(state: "BotState") -> "Table":
     table = Table("coin", "size", "stop", "target", "opened", title="open positions")
     for coin, epoch in sorted(state.epochs.items()):
         intent = epoch.intent
-        stop, target = (str(intent.stop), str(intent.target)) if intent else ("?", "?")
+        stop, target = (str(intent.stop), str(intent.target or "-")) if intent else ("?", "?")
         table.add_row(coin, str(epoch.size), stop, target, utc(epoch.opened_ms))
     return table
 

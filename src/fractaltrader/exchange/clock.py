@@ -25,10 +25,16 @@ class PacedClock(Protocol):
 
 
 class MonotonicClock:
-    """Milliseconds since this machine started: the same in all processes, set by nobody."""
+    """Milliseconds since this machine started: the same in all processes, set by nobody.
+
+    At a replay that runs `pace` times as fast as time, so do the minutes that limits count.
+    """
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self._pace = pace
 
     def now_ms(self) -> int:
-        return time.monotonic_ns() // 1_000_000
+        return int(time.monotonic_ns() * self._pace) // 1_000_000
 
     async def sleep_ms(self, duration_ms: int) -> None:
-        await asyncio.sleep(duration_ms / 1000)
+        await asyncio.sleep(duration_ms / 1000 / self._pace)

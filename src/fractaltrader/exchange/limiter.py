@@ -33,10 +33,12 @@ LOCK_PATIENCE_MS = 1_000
 FUTURE_MS = 60_000
 
 
-def budget_path(home: Path, url: str) -> Path:
-    """The file of the budget that all processes share at the venue `url`."""
+def budget_path(home: Path, url: str, pace: float = 1.0) -> Path:
+    """The file of the budget that all processes share at the venue `url`, which replays its market
+    `pace` times as fast as time."""
     place = urlsplit(url)
-    digest = hashlib.blake2b(f"{place.hostname}:{place.port}".encode(), digest_size=4).hexdigest()
+    name = f"{place.hostname}:{place.port}" + (f" x {pace:g}" if pace != 1 else "")
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
     return home / "budget" / f"{place.hostname}-{digest}.json"
 
 
@@ -46,7 +48,7 @@ def load_budget(content: bytes | None, params: BudgetParameters, now_ms: int) ->
         return BudgetState(now_ms=now_ms)
     try:
         state = msgspec.json.decode(content or b"", type=BudgetState)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return limits.half_spent(params, now_ms)
     if state.now_ms > now_ms + FUTURE_MS:
         return limits.half_spent(params, now_ms)

@@ -136,6 +136,17 @@ class Funding:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money that came to the perp balance (above zero) or left it, USDC, other than by trading and
+    funding; `kind` is the venue's word."""
+
+    time_ms: int
+    hash: str
+    kind: str
+    usdc: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Leverage:
     """How a coin's positions are margined."""
 
@@ -303,6 +314,10 @@ class Venue(Protocol):
 
     async def leverage(self, coin: str) -> Leverage:
         """The leverage and margin mode that an order in `coin` would have now."""
+        ...
+
+    async def transfers(self, since_ms: int) -> list[Transfer]:
+        """Deposits, withdrawals and the like at or after `since_ms`, oldest first, all pages."""
         ...
 
     async def funding(self, since_ms: int) -> list[Funding]:

@@ -1,14 +1,16 @@
 """The ledger and the state held against the exchange's own account."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fractaltrader.exchange.port import Account, Fill, Funding, OrderRecord, Side, Venue
+from fractaltrader.exchange.port import Account, Fill, Funding, OrderRecord, Side, Transfer, Venue
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.protection import is_protected
 from fractaltrader.live.state import BotState, Intent
 
+CashFlow = Funding | Transfer
 CENT = Decimal("0.01")
 
 
@@ -33,8 +35,11 @@ async def audit(venue: Venue, ledger: Ledger, state: BotState) -> list[Line]:
     return [
         *_fills(ours, theirs),
         _positions(state, account),
-        _funding(paid := ledger.funding(), await venue.funding(state.ledger_since_ms)),
-        _equity(state, ours, paid, account, mids),
+        _sums("funding", paid := ledger.funding(), await venue.funding(state.ledger_since_ms)),
+        _sums(
+            "transfers", moved := ledger.transfers(), await venue.transfers(state.ledger_since_ms)
+        ),
+        _equity(state, ours, [*paid, *moved], account, mids),
         _line(
             "open positions with a resting stop",
             sum(epoch.intent is not None for epoch in state.epochs.values()),
@@ -86,22 +91,21 @@ def _sizes(sizes: dict[str, Decimal]) -> str:
     return ", ".join(f"{coin} {size}" for coin, size in sizes.items()) or "none"
 
 
-def _funding(ours: list[Funding], theirs: list[Funding]) -> Line:
-    return _line(
-        "funding, USDC", *(sum((p.usdc for p in paid), Decimal(0)) for paid in (ours, theirs))
-    )
+def _sums(what: str, ours: Sequence[CashFlow], theirs: Sequence[CashFlow]) -> Line:
+    total = [sum((flow.usdc for flow in flows), Decimal(0)) for flows in (ours, theirs)]
+    return _line(f"{what}, USDC", *total)
 
 
 def _equity(
     state: BotState,
     fills: list[Fill],
-    paid: list[Funding],
+    flows: Sequence[CashFlow],
     account: Account,
     mids: dict[str, Decimal],
 ) -> Line:
     """Opening equity plus every cash flow plus what is held at the mark, from our books alone."""
     cash = (state.opening_equity or Decimal(0)) - state.opening_value
-    cash += state.transferred + sum((payment.usdc for payment in paid), Decimal(0))
+    cash += sum((flow.usdc for flow in flows), Decimal(0))
     held = dict(state.opening_positions)
     for fill in fills:
         signed = fill.size if fill.side is Side.BUY else -fill.size

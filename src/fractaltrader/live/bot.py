@@ -25,7 +25,6 @@ from fractaltrader.exchange.port import (
     Connected,
     Disconnected,
     FillUpdate,
-    Leverage,
     OrderUpdate,
     StreamEvent,
 )
@@ -36,6 +35,7 @@ from fractaltrader.live.decide import Decider
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
 from fractaltrader.live.flatten import flatten
+from fractaltrader.live.leverage import set_leverage, verify_leverage
 from fractaltrader.live.parameters import DataParameters
 from fractaltrader.live.reconcile import reconcile, refuse_foreign
 from fractaltrader.live.state import ALL_COINS, BotState
@@ -218,31 +218,11 @@ class Bot:
             await self._start_accounting()
         await reconcile(desk, self._executor)
         for coin in settings.coins:
-            await self._set_leverage(coin)
+            await set_leverage(desk, coin, self._leverage(coin))
         desk.event(f"started on {venue_name} with {', '.join(settings.coins)}")
 
-    async def _set_leverage(self, coin: str) -> None:
-        """Sizes assume this leverage, so a coin that the venue refuses it for is not entered."""
-        desk = self._desk
-        leverage = self._settings.risk.leverage_for(desk.instruments[coin])
-        try:
-            await desk.venue.set_leverage(coin, leverage)
-        except RejectedError as error:
-            desk.incident("leverage refused", f"{coin}: {error}", error)
-        await self._verify_leverage(coin)
-
-    async def _verify_leverage(self, coin: str) -> None:
-        """Believe only what the venue reads back; somebody may have changed it by hand."""
-        desk = self._desk
-        wanted = Leverage(self._settings.risk.leverage_for(desk.instruments[coin]), cross=True)
-        found = await desk.venue.leverage(coin)
-        if found == wanted:
-            desk.blocked.pop(coin, None)
-            return
-        reason = f"leverage: the venue has {found}, sizes assume {wanted}"
-        if desk.blocked.get(coin) != reason:
-            desk.incident("leverage differs", f"{coin}: the venue has {found}, not {wanted}")
-        desk.blocked[coin] = reason
+    def _leverage(self, coin: str) -> int:
+        return self._settings.risk.leverage_for(self._desk.instruments[coin])
 
     async def _start_accounting(self) -> None:
         """Remember where this account's accounting starts: flat, unless somebody else's positions
@@ -342,7 +322,8 @@ class Bot:
             case Tick.RECONCILE:
                 await self._catch_up()
                 await desk.venue.learn_limits()
-                await self._verify_leverage(next(self._leverage_turn))
+                coin = next(self._leverage_turn)
+                await verify_leverage(desk, coin, self._leverage(coin))
 
     async def _fills(self, event: FillUpdate) -> None:
         """Account for executions; what somebody else's do to protection is repaired at once."""
@@ -399,9 +380,8 @@ class Bot:
             await self._mark_equity(bar)
 
     async def _mark_equity(self, bar: Bar) -> None:
-        account = await self._desk.venue.account()
+        account = await self._desk.judge(await self._desk.venue.account())
         close_ms = self._settings.timeframe.close_time(bar.open_time)
         self._desk.ledger.add_equity(close_ms, account.equity)
         self._desk.view.account = account
-        self._desk.breaker.account(account)
         self._desk.view.orders = await self._desk.venue.open_orders()

@@ -71,14 +71,13 @@ class Decider:
         try:
             venue = desk.venue.with_priority(Priority.ENTER)
             async with asyncio.timeout(PATIENCE_SECONDS):
-                account = await venue.account()
+                account = await desk.judge(await venue.account())
                 mids = await venue.mid_prices()
         except (TransientError, TimeoutError) as error:
             desk.breaker.error(error)
             self._note(signal, f"venue_unavailable: {str(error) or 'no answer in time'}", None)
             return None
         price = float(mids.get(signal.coin, 0))
-        self._desk.breaker.account(account)
         facts = Facts(
             self._newest.get(signal.coin, signal.bar_time),
             account,
@@ -155,6 +154,8 @@ class Decider:
         """Why the venue's time, price or account leaves nothing of the signal."""
         if not (account.equity.is_finite() and account.margin_used.is_finite()):
             return f"equity: the venue tells {account.equity}, so it is unknown"
+        if signal.coin in account.positions:
+            return f"one_per_coin: the venue shows a position in {signal.coin} already"
         if not signal.stop * signal.side < price * signal.side < signal.target * signal.side:
             return "price_past: the price is already beyond the stop or the target"
         return None

@@ -27,6 +27,8 @@ EVENTS_SHOWN = 50
 # Executions of several coins may become visible out of order by this much, venue time.
 LOOKBACK_MS = 60_000
 HOUR_MS = 3_600_000
+# As a fraction; no full stop costs as much.
+EQUITY_JUMP = 0.02
 # Payments of the hour are all to be seen by then.
 FUNDING_LATE_MS = 60_000
 
@@ -78,6 +80,7 @@ class Desk:
         self.view = View()
         self.since_ms = 0  # executions before this are not ours to account for
         self._funding_ms = 0  # venue time when funding was last asked for
+        self._transfers_ms = 0  # the same of transfers
         self._complete_ms = 0  # every execution up to this venue time is in the ledger
         self.blocked: dict[str, str] = {}  # by coin: why it is not entered
         self.decided: dict[str, int] = {}  # by coin: the newest bar that was acted on
@@ -124,6 +127,9 @@ class Desk:
     def refold(self, known: dict[str, Epoch]) -> None:
         """Build the book anew from the ledger; repairs counted in `known` epochs stay counted."""
         self.book = Book.folded(self.ledger.intents(), self.ledger.fills())
+        closed = {trade.coin for trade in self.book.trades} - self.book.epochs.keys()
+        # What executions closed is over, though a crash kept the state from learning it.
+        self.adopted = {c: intent for c, intent in self.adopted.items() if c not in closed}
         for coin, intent in self.adopted.items():
             epoch = self.book.epochs.get(coin) or known.get(coin)
             if epoch is not None:
@@ -246,6 +252,26 @@ class Desk:
             self.record(fill)
         if fills:
             self._complete_ms = fills[-1].time_ms
+
+    async def learn_transfers(self, venue_ms: int) -> None:
+        """Record deposits and withdrawals, before the breaker could take them for gains and
+        losses."""
+        since = max(self._transfers_ms - LOOKBACK_MS, self.since_ms)
+        for transfer in await self.venue.transfers(since):
+            if self.ledger.add_transfer(transfer) and transfer.usdc:
+                self.event(f"{transfer.kind} {transfer.usdc:+} USDC", transfer.time_ms)
+        self._transfers_ms = venue_ms
+        self.transferred = sum((known.usdc for known in self.ledger.transfers()), Decimal(0))
+
+    async def judge(self, account: Account) -> Account:
+        """Tell the breaker the equity. A jump may be money that came or went, which must be known
+        first; the account is then read again and returned."""
+        before = self.breaker.state.equity
+        if before and abs(float(account.equity) / before - 1) > EQUITY_JUMP:
+            await self.learn_transfers(account.time_ms)
+            account = await self.venue.account()
+        self.breaker.account(account)
+        return account
 
     async def learn_funding(self, venue_ms: int, *, now: bool = False) -> None:
         """Record funding payments, which come hourly and a moment after the hour; `now`, or when an

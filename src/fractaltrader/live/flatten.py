@@ -12,11 +12,11 @@ from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import Position
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import (
-    EXIT_LIFETIME_MS,
     Role,
     client_order_id,
     closing_order,
     decision_id,
+    exit_expiry,
 )
 from fractaltrader.live.state import ALL_COINS
 
@@ -57,7 +57,7 @@ async def _close(desk: Desk, position: Position, mid: Decimal) -> None:
     order = closing_order(desk.instruments[coin], position.size, mid, cloid)
     try:
         (outcome,) = await desk.venue.place(
-            [order], bracket=False, expires_ms=now + EXIT_LIFETIME_MS
+            [order], bracket=False, expires_ms=exit_expiry(now, desk.venue.skew)
         )
     except (RejectedError, UnknownOutcomeError) as error:
         desk.incident("flatten refused", f"{coin}: {error}", error)

@@ -16,6 +16,7 @@ from decimal import Decimal
 
 import structlog
 
+from fractaltrader.errors import UserError
 from fractaltrader.exchange.errors import (
     CriticalError,
     ExchangeError,
@@ -33,21 +34,21 @@ from fractaltrader.exchange.port import (
 )
 from fractaltrader.live.heart import Heart
 from fractaltrader.live.intents import (
-    EXIT_LIFETIME_MS,
     GUARD_ATTEMPTS,
     Role,
     client_order_id,
     closing_order,
     decision_of,
+    exit_expiry,
     exit_orders,
     identity_of,
 )
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.orphans import intent_to_hold, stop_at
 from fractaltrader.live.parameters import GuardParameters, OrphanPolicy
-from fractaltrader.live.protection import uncovered
+from fractaltrader.live.protection import stop_size, uncovered
 from fractaltrader.live.state import BotState, Intent
-from fractaltrader.live.state_manager import StateCorruptError, StateManager
+from fractaltrader.live.state_manager import StateManager
 from fractaltrader.live.strays import Decisions, belonging
 from fractaltrader.market import Clock, Instrument
 
@@ -127,12 +128,13 @@ class Guard:
     def _read(self) -> BotState | None:
         try:
             self._known = self._state.read()
-        except StateCorruptError:
+        except UserError:  # damaged, or of a newer version
             return None
         return self._known
 
     async def _protect(self, dead_s: float) -> None:
         self._instruments = self._instruments or await self._venue.instruments()
+        await self._venue.time_ms()  # tells how far the clocks are apart
         account, orders = await self._venue.account(), await self._venue.open_orders()
         resting = belonging(orders, self._decisions(), account.positions)
         mine = [p for p in account.positions.values() if self._may_touch(p)]
@@ -168,12 +170,12 @@ class Guard:
         if mid is None or coin not in self._instruments:
             self._incident("naked position", f"{coin} {position.size}: the venue tells no price")
             return
-        stop = self._stop_order(position, lacking, mid)
+        stop = self._stop_order(position, stop_size(position, lacking, mid), mid)
         trigger = stop.trigger.price if stop.trigger is not None else mid
         if (mid - trigger) * position.size <= 0:
             await self._close(position, f"price {mid} is beyond the stop at {trigger}")
             return
-        expires = self._clock.now_ms() + EXIT_LIFETIME_MS
+        expires = exit_expiry(self._clock.now_ms(), self._venue.skew)
         try:
             (outcome,) = await self._venue.place([stop], bracket=False, expires_ms=expires)
             refused = outcome.error if outcome.kind is OutcomeKind.REJECTED else None
@@ -216,7 +218,7 @@ class Guard:
         cloid = client_order_id(decision, Role.FLATTEN, GUARD_ATTEMPTS)
         order = closing_order(self._instruments[coin], position.size, mid, cloid)
         (outcome,) = await self._venue.place(
-            [order], bracket=False, expires_ms=now + EXIT_LIFETIME_MS
+            [order], bracket=False, expires_ms=exit_expiry(now, self._venue.skew)
         )
         detail = outcome.error or f"{outcome.kind} {outcome.filled}"
         self._incident("position closed", f"{coin} {position.size}, {why}: {detail}")

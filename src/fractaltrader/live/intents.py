@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import IntEnum
 
-from fractaltrader.exchange.port import OrderRequest, Side, Trigger
+from fractaltrader.exchange.port import ClockSkew, OrderRequest, Side, Trigger
 from fractaltrader.live.state import Intent
 from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import MIN_NOTIONAL
@@ -18,8 +18,9 @@ from fractaltrader.strategies.base import Signal
 
 # A block takes about a second; an entry that has not executed by then must not execute later.
 ENTRY_LIFETIME_MS = 10_000
-# An order that closes or protects belongs to one position: it must not arrive in the next one.
-EXIT_LIFETIME_MS = 10_000
+# An order that closes or protects belongs to one position: it must not arrive in the next one. But
+# it must arrive, so a clock may be wrong by more than for an entry.
+EXIT_LIFETIME_MS = 60_000
 # How far beyond its trigger a stop or target may fill; the venue itself tolerates 10 %.
 TRIGGER_SLIPPAGE = Decimal("0.08")
 
@@ -114,6 +115,8 @@ def illegal(intent: Intent, instrument: Instrument) -> str | None:
     """Why the venue would refuse an order of this entry as it stands; None when it would not."""
     if not instrument.is_legal_size(intent.size):
         return f"size {intent.size} is not a whole number of lots of {instrument.lot}"
+    if min(intent.limit, intent.stop, intent.stop if intent.target is None else intent.target) <= 0:
+        return f"limit {intent.limit}, stop {intent.stop}, target {intent.target}: one is no price"
     for order in entry_orders(intent, instrument):
         prices = [order.price] if order.trigger is None else [order.price, order.trigger.price]
         for price in prices:
@@ -127,6 +130,13 @@ def illegal(intent: Intent, instrument: Instrument) -> str | None:
     if target is not None and target * side <= intent.stop * side:
         return f"stop {intent.stop} and target {target} fall on one tick"
     return None
+
+
+def exit_expiry(now_ms: int, skew: ClockSkew | None) -> int:
+    """When an order that closes or protects dies; `now_ms` by our clock. One that is behind the
+    venue's does not make it die too early: nothing matters more than that it arrives."""
+    behind = max(skew.ahead_ms, 0) if skew is not None else 0
+    return now_ms + behind + EXIT_LIFETIME_MS
 
 
 def entry_side(intent: Intent) -> Side:

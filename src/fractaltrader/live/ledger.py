@@ -12,7 +12,7 @@ import msgspec
 
 from fractaltrader.exchange.chronology import chronological
 from fractaltrader.exchange.errors import ErrorRecord, ExchangeError, error_record
-from fractaltrader.exchange.port import Fill, Funding, OrderRecord, Side
+from fractaltrader.exchange.port import Fill, Funding, OrderRecord, Side, Transfer
 from fractaltrader.live.state import Intent
 from fractaltrader.market.instrument import to_wire
 from fractaltrader.risk.breaker_parameters import Action, Cause
@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS fills (
 CREATE TABLE IF NOT EXISTS funding (
     coin TEXT NOT NULL, time_ms INTEGER NOT NULL, usdc TEXT NOT NULL, size TEXT NOT NULL,
     rate TEXT NOT NULL, PRIMARY KEY (coin, time_ms)
+);
+CREATE TABLE IF NOT EXISTS transfers (
+    hash TEXT NOT NULL, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, usdc TEXT NOT NULL,
+    PRIMARY KEY (hash, time_ms, kind, usdc)
 );
 CREATE TABLE IF NOT EXISTS equity (
     time_ms INTEGER PRIMARY KEY, equity TEXT NOT NULL
@@ -173,6 +177,19 @@ class Ledger:
             Funding(coin, time_ms, Decimal(usdc), Decimal(size), Decimal(rate))
             for coin, time_ms, usdc, size, rate in rows
         ]
+
+    def add_transfer(self, transfer: Transfer) -> bool:
+        """Money that came or went; False when the ledger has it already."""
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO transfers VALUES (?,?,?,?)",
+            (transfer.hash, transfer.time_ms, transfer.kind, to_wire(transfer.usdc)),
+        )
+        return cursor.rowcount == 1
+
+    def transfers(self) -> list[Transfer]:
+        """Money that came and went, oldest first."""
+        rows = self._db.execute("SELECT time_ms, hash, kind, usdc FROM transfers ORDER BY time_ms")
+        return [Transfer(time, text, kind, Decimal(usdc)) for time, text, kind, usdc in rows]
 
     def last_funding_ms(self) -> int:
         """Venue time of the newest funding payment; 0 without one."""

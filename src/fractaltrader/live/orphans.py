@@ -7,7 +7,7 @@ from fractaltrader.exchange.errors import TransientError
 from fractaltrader.exchange.port import Account, OpenOrder, Position
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import Role, client_order_id, decision_id
-from fractaltrader.live.protection import covering
+from fractaltrader.live.protection import covering, is_protected
 from fractaltrader.live.state import Intent
 from fractaltrader.market import Bar, Instrument, Timeframe
 
@@ -31,7 +31,9 @@ async def take_care_of_orphans(desk: Desk, account: Account, orders: list[OpenOr
                     "orphan position", f"{position.coin} {position.size}: ignored, coin not traded"
                 )
             case "stop":
-                desk.incident("orphan position", f"{position.coin} {position.size}: the bot stops")
+                stop = "under a stop" if is_protected(position, orders) else "without a stop"
+                text = f"{position.coin} {position.size} {stop}: the bot ends"
+                desk.incident("orphan position", text)
 
 
 async def _adopt(desk: Desk, position: Position, orders: list[OpenOrder]) -> None:

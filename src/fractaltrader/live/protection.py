@@ -8,9 +8,10 @@ from fractaltrader.exchange.errors import RejectedError
 from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import OpenOrder, OrderOutcome, OutcomeKind, Position, Side
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.intents import EXIT_LIFETIME_MS, exit_orders, flatten_order
+from fractaltrader.live.intents import exit_expiry, exit_orders, flatten_order
 from fractaltrader.live.state import Intent
 from fractaltrader.live.strays import belonging
+from fractaltrader.market.instrument import MIN_NOTIONAL
 
 # While the bot runs and the venue answers, no position lacks its stop for longer: what the stream
 # tells is repaired at once, what it does not tell by the timer (60 s), and before that an entry of
@@ -47,6 +48,12 @@ def uncovered(
 def is_protected(position: Position, orders: Iterable[OpenOrder]) -> bool:
     """Whether resting reduce-only stops cover the whole position."""
     return not uncovered(position, orders)
+
+
+def stop_size(position: Position, lacking: Decimal, price: Decimal) -> Decimal:
+    """The size of the stop to place where `lacking` has none: all of the position when the venue
+    would find the rest alone too small (10 USDC, but whole positions are exempt)."""
+    return lacking if lacking * price >= MIN_NOTIONAL else abs(position.size)
 
 
 async def protect_position(desk: Desk, coin: str) -> None:
@@ -87,9 +94,12 @@ async def _completed(
     """Place what the stop, and with it the target, lack of the position's size."""
     if (mid - intent.stop) * intent.side <= 0:
         return False  # price is already beyond the stop
-    stop, target = uncovered(position, orders), uncovered(position, orders, "tp")
+    stop = stop_size(position, uncovered(position, orders), intent.stop)
+    target = uncovered(position, orders, "tp")
+    if intent.target is not None and target * intent.target < MIN_NOTIONAL:
+        target = Decimal(0)
     legs = exit_orders(intent, desk.instruments[position.coin], stop, target, attempt=attempt)
-    expires = desk.clock.now_ms() + EXIT_LIFETIME_MS
+    expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
     try:
         if stop == abs(position.size):
             outcome, *_ = await desk.venue.protect(legs, expires_ms=expires)
@@ -115,7 +125,7 @@ async def _flatten(
     desk: Desk, intent: Intent, position: Position, mid: Decimal, attempt: int
 ) -> None:
     order = flatten_order(intent, desk.instruments[position.coin], position.size, mid, attempt)
-    expires = desk.clock.now_ms() + EXIT_LIFETIME_MS
+    expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
     try:
         (outcome,) = await desk.venue.place([order], bracket=False, expires_ms=expires)
     except RejectedError as error:

@@ -31,7 +31,8 @@ async def reconcile(desk: Desk, executor: Executor) -> None:
     notice_orders(desk, account, orders)
     await cancel_strays(desk, orders, account.positions)
     desk.unswept.clear()
-    desk.breaker.account(account)
+    await desk.learn_transfers(venue_ms)
+    desk.breaker.account(await desk.venue.account())  # of after what was just learned
     desk.breaker.reconciled(_differences(desk, account))
     await desk.learn_funding(venue_ms)
     refuse_foreign(desk, account)
@@ -47,7 +48,7 @@ async def _look(desk: Desk) -> tuple[Account, list[OpenOrder]]:
 async def _protect(desk: Desk, account: Account, orders: list[OpenOrder]) -> None:
     resting = belonging(orders, desk.decisions(), account.positions)
     for position in account.positions.values():
-        if not is_protected(position, resting):
+        if desk.intent_for(position) is not None and not is_protected(position, resting):
             await protect_position(desk, position.coin)
 
 
@@ -76,9 +77,14 @@ def refuse_foreign(desk: Desk, account: Account) -> None:
 
 
 def _differences(desk: Desk, account: Account) -> list[str]:
-    """Coins of which the venue holds another size than the book, where executions tell us all."""
+    """Coins of which the venue holds another size than the book; what we know nothing of at all is
+    an orphan, not a difference."""
     ours = {coin: epoch.size for coin, epoch in desk.book.epochs.items()}
-    theirs = {coin: position.size for coin, position in account.positions.items()}
+    theirs = {
+        coin: position.size
+        for coin, position in account.positions.items()
+        if coin in ours or desk.intents_in(coin)
+    }
     return [
         f"{coin}: ours {ours.get(coin, 0)}, venue {theirs.get(coin, 0)}"
         for coin in sorted(ours.keys() | theirs.keys())

@@ -1,45 +1,15 @@
 """Which key signs, and whether it may trade the account."""
 
-import asyncio
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import msgspec
 
 from fractaltrader.errors import UserError
-from fractaltrader.exchange.errors import TransportError
 from fractaltrader.exchange.hyperliquid.signing import Signer, keccak256
-from fractaltrader.exchange.transport import Transport
+from fractaltrader.live.local_venue import is_loopback
 
 KEY_VARIABLE = "FRACTAL_PRIVATE_KEY"
 GUARD_KEY_VARIABLE = "FRACTAL_GUARD_KEY"
-SIM_FUNDS_USD = "10000"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` is an address of this machine."""
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-
-
-async def check_local_exchange(url: str) -> None:
-    """Raise UserError when `url` is an address of this machine and nothing listens there: that
-    exchange is ours to start, so waiting for it would be wrong."""
-    if not is_loopback(url):
-        return
-    place = urlsplit(url)
-    try:
-        _, writer = await asyncio.open_connection(place.hostname, place.port or 80)
-    except OSError as error:
-        raise UserError(
-            f"venue: cannot reach {url} ({error.strerror or error}); start the local exchange "
-            "with `fractal exchange`"
-        ) from None
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
 
 
 def signer_for(url: str, home: Path, variable: str = KEY_VARIABLE) -> Signer:
@@ -76,17 +46,3 @@ def check_role(role: dict[str, Any], signer: Signer, account: str | None) -> str
             "give the key of that account or of an agent it approved"
         )
     return owner
-
-
-async def fund_from_faucet(transport: Transport, address: str) -> None:
-    """Play money for an account of the local exchange."""
-    body = msgspec.json.encode({"user": address, "usd": SIM_FUNDS_USD})
-    try:
-        status, answer = await transport.post("/admin/faucet", body)
-    except TransportError as error:
-        raise UserError(f"faucet: no answer ({error}); is the exchange still running?") from error
-    if status != 200:
-        raise UserError(
-            f"faucet: the venue answered HTTP {status} {answer[:80]!r}; mode 'sim' needs the "
-            "local exchange, start it with `fractal exchange`"
-        )

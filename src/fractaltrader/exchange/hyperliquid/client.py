@@ -17,6 +17,7 @@ from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator
 from fractaltrader.exchange.hyperliquid.orders import order_action, outcomes
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.stream import Stream
+from fractaltrader.exchange.hyperliquid.transfers import transfer
 from fractaltrader.exchange.limiter import Limiter
 from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import (
@@ -30,15 +31,17 @@ from fractaltrader.exchange.port import (
     OrderRecord,
     OrderRequest,
     StreamEvent,
+    Transfer,
 )
 from fractaltrader.exchange.transport import Transport
 from fractaltrader.market import Bar, Clock, Instrument, Timeframe
 
 T = TypeVar("T")
+E = TypeVar("E", wire.FundingEntry, wire.LedgerUpdate)
 
 # The venue returns at most this many fills per request.
 FILLS_PAGE = 2_000
-FUNDING_PAGE = 500
+LEDGER_PAGE = 500
 LIMITS_EVERY_MS = 3_600_000
 
 
@@ -201,7 +204,7 @@ class HyperliquidVenue:
         )
         try:
             return outcomes(statuses, len(orders))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise classify_body(b"").error(f"order: {error}", request=action) from error
 
     async def cancel(self, coin: str, reference: str | int) -> bool:
@@ -237,17 +240,27 @@ class HyperliquidVenue:
         return Leverage(setting.value, setting.type == "cross")
 
     async def funding(self, since_ms: int) -> list[Funding]:
-        found: dict[tuple[int, str], Funding] = {}
+        entries = await self._ledger_pages("userFunding", since_ms, wire.FundingEntry)
+        found = {(entry.time, entry.delta.coin): translate.funding(entry) for entry in entries}
+        return sorted(found.values(), key=lambda paid: (paid.time_ms, paid.coin))
+
+    async def transfers(self, since_ms: int) -> list[Transfer]:
+        kind = "userNonFundingLedgerUpdates"
+        entries = await self._ledger_pages(kind, since_ms, wire.LedgerUpdate)
+        return [transfer(entry, self._account) for entry in entries]
+
+    async def _ledger_pages(self, kind: str, since_ms: int, shape: type[E]) -> list[E]:
+        """Every entry at or after `since_ms`, once, oldest first."""
+        found: list[E] = []
         start = since_ms
         while True:
-            request = {"type": "userFunding", "user": self._account, "startTime": start}
-            page = await self._info(request, list[wire.FundingEntry])
-            fresh = {(entry.time, entry.delta.coin): translate.funding(entry) for entry in page}
-            unseen = fresh.keys() - found.keys()
-            found |= fresh
+            request = {"type": kind, "user": self._account, "startTime": start}
+            page: list[E] = await self._info(request, list[shape])  # type: ignore[valid-type]
+            fresh = [entry for entry in page if entry not in found]
+            found += fresh
             # The boundary element repeats, so a page without anything new is the last one.
-            if len(page) < FUNDING_PAGE or not unseen:
-                return sorted(found.values(), key=lambda paid: (paid.time_ms, paid.coin))
+            if len(page) < LEDGER_PAGE or not fresh:
+                return sorted(found, key=lambda entry: entry.time)
             start = max(entry.time for entry in page)
 
     def stream(self, coins: list[str], timeframe: Timeframe) -> AsyncIterator[StreamEvent]:

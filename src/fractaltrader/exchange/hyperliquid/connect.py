@@ -24,16 +24,19 @@ def connect(
     params: BudgetParameters | None = None,
     priority: Priority = Priority.RECONCILE,
     mainnet: bool = False,
+    pace: float = 1.0,
 ) -> HyperliquidVenue:
     """The venue at `url`, charged to the budget under `home` in the name of `spender`.
+
+    `pace` is how many times as fast as time a local exchange replays its market.
 
     Nothing is written before the first request.
     """
     clock = SystemClock()
     seed = os.getpid()  # processes that lost the venue together must not return together
     limiter = Limiter(
-        budget_path(home, url),
-        MonotonicClock(),
+        budget_path(home, url, pace),
+        MonotonicClock(pace),
         spender=f"{spender}:{seed}",
         rng=Random(seed),  # nosec B311
         params=params,

@@ -1,5 +1,6 @@
 """One connection to the venue: every request is let through by the budget, sent, and judged."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -72,7 +73,7 @@ class Link:
             body = await self._post("/info", request, wire.encode(request), ticket)
             answer = msgspec.json.decode(body, type=shape)
             extra = extra_weight(kind, len(answer)) if isinstance(answer, list) else 0
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             known = classify_body(body, request=kind)
             raise known.error(f"info {kind}: {error}", **_context(request, body)) from error
         finally:
@@ -101,7 +102,8 @@ class Link:
         if self.signer is None:
             raise CriticalError(f"{action['type']}: this connection can only read")
         # The budget first: a nonce is as old as the action is when it leaves.
-        ticket = await self._acquire(action_cost(action, self._account, coin), priority)
+        cost = action_cost(action, self._account, coin)
+        ticket = await self._acquire_by(expires_ms, cost, priority)
         try:
             body = await self._send(action, self.signer, expires_ms, ticket)
         finally:
@@ -111,7 +113,7 @@ class Link:
             if answer.status == "err":
                 raise self._refusal(action, msgspec.json.decode(answer.response, type=str))
             return msgspec.json.decode(answer.response, type=wire.ActionResponse).data.statuses
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             known = classify_body(body)
             raise known.error(f"{action['type']}: {error}", **_context(action, body)) from error
 
@@ -171,6 +173,22 @@ class Link:
 
     async def _acquire(self, cost: Cost, priority: Priority) -> Ticket | None:
         return None if self.limiter is None else await self.limiter.acquire(cost, priority)
+
+    async def _acquire_by(
+        self, expires_ms: int | None, cost: Cost, priority: Priority
+    ) -> Ticket | None:
+        """As `_acquire`, but raises RateLimitedError instead of waiting longer than the action
+        lives: nothing was sent, and an expired action would cost five times its budget."""
+        if expires_ms is None or self.limiter is None:
+            return await self._acquire(cost, priority)
+        patience = max(expires_ms - self._clock.now_ms(), 0) / 1000
+        try:
+            async with asyncio.timeout(patience):
+                return await self._acquire(cost, priority)
+        except TimeoutError:
+            raise RateLimitedError(
+                f"{cost.what}: no room in the budget within {patience:.0f} s"
+            ) from None
 
     def _settle(self, ticket: Ticket | None, extra: int | None) -> None:
         if ticket is not None and self.limiter is not None:

@@ -152,7 +152,7 @@ class Stream:
             return  # the plain-text greeting
         try:
             yield from self._parsed(msgspec.json.decode(text, type=wire.Frame))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise TransportError(f"unreadable frame: {error}", sent=True) from error
 
     def _parsed(self, frame: wire.Frame) -> Iterator[StreamEvent]:

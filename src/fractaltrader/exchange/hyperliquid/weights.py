@@ -34,7 +34,8 @@ _MOST_ITEMS = {
     "userFillsByTime": 2_000,
     "recentTrades": 100,
     "fundingHistory": 2_000,
-    "userFunding": 2_000,
+    "userFunding": 500,
+    "userNonFundingLedgerUpdates": 500,
 }
 _BATCHES = ("orders", "cancels", "modifies")
 _CANCELS = frozenset({"cancel", "cancelByCloid", "scheduleCancel"})

@@ -34,6 +34,14 @@ class UserRateLimit(msgspec.Struct, rename="camel"):
     n_requests_cap: int
 
 
+class LedgerUpdate(msgspec.Struct):
+    """An entry of `userNonFundingLedgerUpdates`; the keys of `delta` depend on its type."""
+
+    time: int
+    hash: str
+    delta: dict[str, Any]
+
+
 class MarginSummary(msgspec.Struct, rename="camel"):
     account_value: Decimal
     total_margin_used: Decimal
