@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fractaltrader.certify import Plan, certify_strategy
-from fractaltrader.market import Candles
+from fractaltrader.market import Candles, Timeframe
 from fractaltrader.smc.events import FloatArray
 from fractaltrader.smc.parameters import Parameters
 from fractaltrader.strategies import STRATEGIES, Signal, Strategy, StrategySession, load_strategy
@@ -23,9 +23,8 @@ class Hindsight(Strategy):
         """The honest strategy behind it."""
         return load_strategy("liquidity_sweep")
 
-    @property
-    def warmup_bars(self) -> int:
-        return self.inner.warmup_bars
+    def warmup_bars(self, timeframe: Timeframe) -> int:
+        return self.inner.warmup_bars(timeframe)
 
     def session(self, coin: str) -> StrategySession:
         return self.inner.session(coin)

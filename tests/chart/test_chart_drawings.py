@@ -92,6 +92,42 @@ def test_a_pool_is_spent_when_it_is_swept() -> None:
     assert (mark.start, mark.y0) == (11, 10.5)
 
 
+def test_united_gaps_last_until_their_far_edge_is_filled() -> None:
+    """A union is its own box from the bar it is known; a greater one takes its place, and it is
+    over when the gap with its far edge is, not when a nearer one is filled."""
+    union = {"at": 4, "members": 2, "high": 12.0}
+    facts = [
+        fact("fvg", 3, 0), fact("fvg", 5, 1, low=10.0, high=12.0),
+        fact("fvg_merged", 5, 2, ref=1, **union),
+        fact("fvg", 7, 3, low=11.0, high=13.0),
+        fact("fvg_merged", 7, 4, ref=3, **{**union, "high": 13.0}),
+        fact("fvg_filled", 9, 5, ref=3, low=11.0, high=13.0),
+        fact("fvg_filled", 11, 6, ref=0),
+        fact("fvg_merged", 20, 7, ref=1, side=-1, **union),
+    ]  # fmt: skip
+    first, second, other = [d for d in drawings_of(facts) if d.layer.startswith("merged")]
+    assert seen_at(first, 4) is None
+    assert [visible_at(first, bar).layer for bar in (6, 7)] == ["merged+", "gone"]
+    assert [visible_at(second, bar).layer for bar in (7, 10, 11)] == ["merged+", "merged+", "gone"]
+    assert (visible_at(other, 30).layer, visible_at(other, 30).to) == ("merged-", 30)
+
+
+def test_swings_are_superseded_strong_and_weak() -> None:
+    """A superseded swing fades once the further one is known; strength is a mark at the swing."""
+    facts = [
+        fact("swing", 3, 0, at=1), fact("swing", 8, 1, at=6, level=12.0),
+        fact("superseded", 8, 2, ref=0, at=6, level=12.0),
+        fact("weak", 12, 3, ref=1, at=6, level=12.0),
+        fact("strong", 12, 4, ref=0, at=1, side=-1),
+    ]  # fmt: skip
+    old, new, weak, strong = drawings_of(facts)
+    assert [visible_at(old, bar).layer for bar in (7, 8)] == ["swing+", "superseded"]
+    assert visible_at(new, 40).layer == "swing+"
+    assert [(d.layer, d.known, d.start, d.y0) for d in (weak, strong)] == [
+        ("weak+", 12, 6, 12.0), ("strong-", 12, 1, 10.0),
+    ]  # fmt: skip
+
+
 def test_a_period_holds_until_the_next(market: Candles) -> None:
     """Yesterday's high and low run over today, and end where the next day's become known."""
     facts = engine_facts(market, "fractal", {}, 0, len(market) - 1)

@@ -141,6 +141,32 @@ def test_a_swing_appears_when_the_slider_reaches_its_confirmation(
     assert drive(tmp_path, steps).errors == []
 
 
+@in_browser
+@pytest.mark.slow
+@pytest.mark.integration
+def test_the_plot_fills_its_frame_at_every_size(page_file: Path, tmp_path: Path) -> None:
+    """Whatever the window, the plot leaves no gap above the footer and nothing hangs over."""
+    gaps = (
+        "(() => { const box = name => document.querySelector(name).getBoundingClientRect();"
+        " const [frame, plot] = [box('#chart'), box('#chart .main-svg')];"
+        " return [frame.height - plot.height, frame.width - plot.width,"
+        " innerHeight - box('footer').bottom, document.documentElement.scrollWidth - innerWidth]"
+        ".map(Math.abs); })()"
+    )
+
+    async def steps(page: Page) -> None:
+        await page.open(page_file.as_uri())
+        for width, height in ((1600, 900), (1280, 640), (1000, 437), (700, 900), (480, 700)):
+            await page.resize(width, height)
+            for _ in range(40):  # the frame is filled a few pictures later
+                await page.run(FRAME)
+                if max(await page.run(gaps)) < 1:
+                    break
+            assert max(await page.run(gaps)) < 1, (width, height)
+
+    assert drive(tmp_path, steps).errors == []
+
+
 def test_the_page_stands_alone(page_file: Path) -> None:
     """Plotly is in the file, nothing is fetched, and every placeholder is filled."""
     text = page_file.read_text(encoding="utf-8")

@@ -1,9 +1,10 @@
 """Bars for the tests of detection: worked by hand, or random on a coarse grid."""
 
+import numpy as np
 from hypothesis import strategies as st
 
 from fractaltrader.market import Bar, Candles, Timeframe
-from fractaltrader.smc import EngineParameters, SmcEngine
+from fractaltrader.smc import EngineParameters, Event, EventColumns, SmcEngine, detect_events
 
 M15 = Timeframe.parse("15m")
 
@@ -48,6 +49,23 @@ SMALL = {"left": 1, "right": 1, "atr_bars": 2, "fvg_min_atr": 0.0}
 
 def candles_of(bars: list[Bar]) -> Candles:
     return Candles.of("BTC", M15, bars)
+
+
+def facts(events: list[Event]) -> list[tuple]:
+    """Events as tuples whose prices are compared bit for bit, NaN too."""
+    return [(*e[:8], *(price.hex() for price in e[8:11]), e.timeframe) for e in events]
+
+
+def hold_the_prefix_law(candles: Candles, params: EngineParameters, cuts: range) -> EventColumns:
+    """All events of `candles`, after every cut was found to hold those known by then."""
+    whole = detect_events(candles, params)
+    assert (np.diff(whole.known) >= 0).all()
+    for cut in cuts:
+        part = detect_events(candles.slice(0, cut), params)
+        known = whole.rows(slice(0, int(np.searchsorted(whole.known, cut))))
+        # Bit for bit, NaN too.
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(part, known, strict=True)), cut
+    return whole
 
 
 @st.composite

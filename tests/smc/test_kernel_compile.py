@@ -20,6 +20,16 @@ print(compiled(caller)(1))
 """
 
 
+OWN = """
+from fractaltrader.smc.kernel import _compile, compiled, kernel
+from fractaltrader.smc.periods import month_of
+@kernel
+def own(time):
+    return month_of(time) - {}
+print(compiled(own)(0), _compile.cache_info().currsize)
+"""
+
+
 def run(folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "caller.py"], cwd=folder, capture_output=True, text=True, check=True
@@ -33,7 +43,7 @@ def test_changed_helper_is_never_served_from_the_cache(
     """A changed helper in another file compiles anew, and old caches are cleared away."""
     monkeypatch.setenv("FRACTAL_HOME", str(tmp_path / "home"))
     caches = tmp_path / "home" / "cache" / "kernels"
-    for i in range(6):
+    for i in range(12):
         (caches / f"old{i}").mkdir(parents=True)
     (tmp_path / "caller.py").write_text(CALLER)
     (tmp_path / "helper.py").write_text(HELPER.format(1))
@@ -43,7 +53,24 @@ def test_changed_helper_is_never_served_from_the_cache(
     (tmp_path / "helper.py").write_text(HELPER.format(2))
     assert run(tmp_path) == "30"
     assert set((tmp_path / "home").rglob("*.nbc")) > cached
-    assert len(list(caches.iterdir())) == 4
+    assert len(list(caches.iterdir())) == 8
+
+
+def test_own_kernels_compile_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's changed kernel does not compile ours again; unchanged, nothing is even set up."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("FRACTAL_HOME", str(home))
+    caller = tmp_path / "caller.py"
+    caller.write_text(OWN.format(0))
+    months = 1970 * 12 - 2  # months since March of year 0
+    assert run(tmp_path) == f"{months} 2"
+    (ours,) = home.rglob("*month_of*.nbc")
+    written = ours.stat().st_mtime_ns
+    assert run(tmp_path) == f"{months} 1"
+    caller.write_text(OWN.format(100))
+    assert run(tmp_path) == f"{months - 100} 2"
+    assert list(home.rglob("*month_of*.nbc")) == [ours]
+    assert ours.stat().st_mtime_ns == written
 
 
 def test_key_covers_text_and_versions(tmp_path: Path) -> None:

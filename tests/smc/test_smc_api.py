@@ -113,6 +113,45 @@ def test_bars_out_of_order_are_refused_while_streaming() -> None:
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"close": float("nan")},
+        {"open": float("nan")},
+        {"low": float("nan")},
+        {"high": float("inf")},
+        {"close": float("-inf")},
+        {"high": 99.0},
+    ],
+)
+def test_what_is_no_candle_is_refused_while_streaming(wrong: dict[str, float]) -> None:
+    """A price that is not finite, or a high below the low, is refused before it can spread."""
+    engine = SmcEngine(EngineParameters(**SMALL), M15)
+    for bar in BARS[:-1]:
+        engine.on_bar(bar)
+    before = engine.snapshot()
+    with pytest.raises(ValueError, match="is no candle"):
+        engine.on_bar(BARS[-1]._replace(**wrong))
+    assert engine.snapshot() == before
+    engine.on_bar(BARS[-1])
+
+
+def test_detect_says_what_it_was_not_given() -> None:
+    """A frame in place of candles, and a profile that is no name, are one clear line."""
+    with pytest.raises(UserError, match=r"are DataFrame; make them with Candles\.from_frame"):
+        detect(FRAME)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="profile: unknown name None; known are fractal"):
+        detect(candles_of(BARS), None)  # type: ignore[arg-type]
+
+
+def test_lists_may_be_given_as_text() -> None:
+    """Timeframes and sessions with commas between them, as on the command line, are the tuples."""
+    given = engine_parameters(htf="1h,4h", sessions="london,x=08:00-09:00@UTC")
+    assert given == engine_parameters(htf=("1h", "4h"), sessions=("london", "x=08:00-09:00@UTC"))
+    with pytest.raises(UserError, match="did you mean 'london'"):
+        engine_parameters(sessions="londn")
+
+
+@pytest.mark.parametrize(
     ("clauses", "rule"),
     [
         ({"profile": "luxalgo"}, "profile: unknown name 'luxalgo'; did you mean 'luxalgo-like'"),

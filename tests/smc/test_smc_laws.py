@@ -2,7 +2,15 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import M15, candles_of, random_bars, random_engine, random_swings
+from markets import (
+    M15,
+    candles_of,
+    facts,
+    hold_the_prefix_law,
+    random_bars,
+    random_engine,
+    random_swings,
+)
 
 from fractaltrader.market import Bar
 from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect_events
@@ -17,19 +25,11 @@ def interpreted(bars: list[Bar], params: EngineParameters) -> list[Event]:
     return [event for bar in bars for event in engine.on_bar(bar)]
 
 
-def comparable(events: list[Event]) -> list[tuple]:
-    """Events as tuples whose prices are compared bit for bit, NaN too."""
-    return [(*e[:8], *(price.hex() for price in e[8:11]), e.timeframe) for e in events]
-
-
 @SLOW_FIRST
 @given(random_bars(with_holes=True), random_engine())
 def test_prefix_law(bars: list[Bar], params: EngineParameters) -> None:
     """A market cut at any bar has exactly the events of the whole that were known by then."""
-    whole = comparable(detect_events(candles_of(bars), params).records())
-    for t in range(1, len(bars)):
-        part = comparable(detect_events(candles_of(bars[:t]), params).records())
-        assert part == [e for e in whole if e[3] < t]
+    hold_the_prefix_law(candles_of(bars), params, range(1, len(bars)))
 
 
 @SLOW_FIRST
@@ -37,7 +37,7 @@ def test_prefix_law(bars: list[Bar], params: EngineParameters) -> None:
 def test_interpreted_equals_compiled(bars: list[Bar], params: EngineParameters) -> None:
     """The bot's interpreter and the lab's machine code find the same events bit for bit."""
     found = detect_events(candles_of(bars), params).records()
-    assert comparable(interpreted(bars, params)) == comparable(found)
+    assert facts(interpreted(bars, params)) == facts(found)
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,7 +52,7 @@ def test_snapshot_and_restore_change_nothing(
     second = SmcEngine(params, M15)
     second.restore(first.snapshot())
     after = [event for bar in bars[cut:] for event in second.on_bar(bar)]
-    assert comparable(before + after) == comparable(interpreted(bars, params))
+    assert facts(before + after) == facts(interpreted(bars, params))
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,5 +1,7 @@
 """Detection on recorded markets, in every profile."""
 
+import gc
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +45,20 @@ def test_prefix_law_on_real_candles(candles: Candles, profile: str) -> None:
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 def test_stream_equals_batch_and_restarts_change_nothing(candles: Candles, profile: str) -> None:
-    """Bar by bar, interpreted, with restarts from snapshots, the events are the batch's."""
+    """Bar by bar, interpreted or compiled, restarted from snapshots, the events are the batch's."""
     params = every(profile)
     part = candles.slice(0, 1500)
-    engine = SmcEngine(params, part.timeframe)
-    streamed = []
-    for i, bar in enumerate(part.bars()):
-        if i % 211 == 0:
-            snapshot = engine.snapshot()
-            engine = SmcEngine(params, part.timeframe)
-            engine.restore(snapshot)
-        streamed += engine.on_bar(bar)
-    assert told(streamed) == told(detect_events(part, params).records())
+    expected = told(detect_events(part, params).records())
+    for compile in (False, True):
+        engine = SmcEngine(params, part.timeframe, compile=compile)
+        streamed = []
+        for i, bar in enumerate(part.bars()):
+            if i % 211 == 0:
+                snapshot = engine.snapshot()
+                engine = SmcEngine(params, part.timeframe, compile=compile)
+                engine.restore(snapshot)
+            streamed += engine.on_bar(bar)
+        assert told(streamed) == expected
 
 
 def test_events_do_not_depend_on_where_the_data_begins(candles: Candles) -> None:
@@ -85,3 +89,25 @@ def test_snapshot_stays_small(candles: Candles) -> None:
             sizes.append(len(engine.snapshot()))
     assert max(sizes) < 200_000
     assert max(sizes) == min(sizes)
+
+
+def test_memory_is_constant_while_streaming(candles: Candles) -> None:
+    """After a warm-up, ten thousand more bars leave no memory behind."""
+    engine = SmcEngine(every("fractal"), candles.timeframe, compile=True)
+    bars = list(candles.slice(0, 1000).bars())
+    step = candles.timeframe.ms * 1000
+
+    def stream(rounds: range) -> int:
+        for i in rounds:
+            for bar in bars:
+                engine.on_bar(bar._replace(open_time=bar.open_time + i * 2 * step))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = stream(range(2))
+        after = stream(range(2, 12))
+    finally:
+        tracemalloc.stop()
+    assert after - before < 20_000

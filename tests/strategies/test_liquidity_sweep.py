@@ -204,7 +204,7 @@ def test_session_restored_at_any_bar_continues(market: list[Bar]) -> None:
 
 def test_warm_session_agrees_with_a_longer_run(market: list[Bar]) -> None:
     """A session begun `warmup_bars` before agrees, nearly always, with one begun long before."""
-    warmup = load_strategy("liquidity_sweep").warmup_bars
+    warmup = load_strategy("liquidity_sweep").warmup_bars(M15)
     start = 2000
     long = {s for s in run(market) if s.bar_time >= start * M15.ms}
     short = {s for s in run(market[start - warmup :]) if s.bar_time >= start * M15.ms}

@@ -39,18 +39,25 @@ def market() -> list[Bar]:
     return walk(7)
 
 
+@pytest.fixture(scope="module")
+def signals(market: list[Bar]) -> dict[str, dict[int, Signal]]:
+    """By strategy, the signals of an unbroken session on the market, by bar."""
+    return {name: run(name, market) for name in NAMES}
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("coin", ["BTC", "ETH", "SOL"])
 def test_session_equals_scan_on_real_candles(shared_folder: Path, coin: str, name: str) -> None:
-    """On real candles the bot's session and the lab's scan make identical signals, every month."""
+    """On real candles the bot's session and the lab's scan make identical signals."""
     path = shared_folder / "data" / "ohlcv" / f"{coin}-5m-hyperliquid.parquet"
     candles = load_candles(path).resampled(M15)
+    if coin != "BTC":  # a month and a half tells the coins' prices and ticks apart
+        candles = candles.slice(len(candles) // 2, len(candles))
     strategy = load_strategy(name)
     session = strategy.session(coin)
     expected = [signal for bar in candles.bars() if (signal := session.on_bar(bar))]
     assert expected == list(strategy.described(candles, strategy.scan(candles)))
-    months = len(candles) * M15.ms / (30 * 86_400_000)
-    assert len(expected) / months > 5
+    assert len(expected) > 5  # enough for the comparison to mean something
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +74,9 @@ def test_prefixes_have_the_signals_of_the_whole(name: str, market: list[Bar]) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_mirrored_market_gives_mirrored_signals(name: str, market: list[Bar]) -> None:
+def test_mirrored_market_gives_mirrored_signals(
+    name: str, market: list[Bar], signals: dict[str, dict[int, Signal]]
+) -> None:
     """Turned upside down a market gives the same signals the other way: no side is preferred."""
     top = 40_000.0
     upside_down = [
@@ -75,7 +84,7 @@ def test_mirrored_market_gives_mirrored_signals(name: str, market: list[Bar]) ->
         for b in market
     ]
     # Gaps in basis points and ATR do not change; nothing else looks at the price itself.
-    there, back = run(name, market), run(name, upside_down)
+    there, back = signals[name], run(name, upside_down)
     assert [(i, s.side) for i, s in there.items()] == [(i, -s.side) for i, s in back.items()]
     assert {s.side for s in there.values()} == {1, -1}
     for a, b in zip(there.values(), back.values(), strict=True):
@@ -84,7 +93,9 @@ def test_mirrored_market_gives_mirrored_signals(name: str, market: list[Bar]) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_trade_opposes_the_higher_timeframe(name: str, market: list[Bar]) -> None:
+def test_no_trade_opposes_the_higher_timeframe(
+    name: str, market: list[Bar], signals: dict[str, dict[int, Signal]]
+) -> None:
     """Every signal agrees with the last break on the higher timeframe known by then, or there was
     none; switched off, some trades do oppose it."""
     detection = SmcEngine(EngineParameters(htf=("1h",)))
@@ -94,17 +105,19 @@ def test_no_trade_opposes_the_higher_timeframe(name: str, market: list[Bar]) -> 
             if event.timeframe == 1 and event.kind in (EventKind.BOS, EventKind.CHOCH):
                 bias = event.side
         known.append(bias)
-    assert all(known[i] != -signal.side for i, signal in run(name, market).items())
+    assert all(known[i] != -signal.side for i, signal in signals[name].items())
     free = run(name, market, bias_timeframe="off")
     assert any(known[i] == -signal.side for i, signal in free.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_levels_and_reasons_are_sound(name: str, market: list[Bar]) -> None:
+def test_levels_and_reasons_are_sound(
+    name: str, market: list[Bar], signals: dict[str, dict[int, Signal]]
+) -> None:
     """Stops keep their least distance, targets pay the minimum, factors add up within their
     shares, and the facts end with stop and target."""
     params = STRATEGIES[name].parameters()
-    for i, signal in run(name, market).items():
+    for i, signal in signals[name].items():
         least = params.min_stop_atr * signal.atr  # type: ignore[attr-defined]
         assert signal.entry == market[i].close
         assert signal.side * (signal.entry - signal.stop) >= least * (1 - 1e-9)
@@ -118,11 +131,13 @@ def test_levels_and_reasons_are_sound(name: str, market: list[Bar]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_session_restored_at_any_bar_continues(name: str, market: list[Bar]) -> None:
+def test_session_restored_at_any_bar_continues(
+    name: str, market: list[Bar], signals: dict[str, dict[int, Signal]]
+) -> None:
     """A session restored from a snapshot at many bars makes the signals of an unbroken one."""
     strategy = load_strategy(name)
     session = strategy.session("BTC")
-    signals = {}
+    made = {}
     for i, bar in enumerate(market):
         if i % 61 == 0:
             snapshot = session.snapshot()  # type: ignore[attr-defined]
@@ -130,8 +145,20 @@ def test_session_restored_at_any_bar_continues(name: str, market: list[Bar]) -> 
             session.restore(snapshot)  # type: ignore[attr-defined]
         signal = session.on_bar(bar)
         if signal:
-            signals[i] = signal
-    assert signals == run(name, market)
+            made[i] = signal
+    assert made == signals[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_warm_up_holds_the_higher_bias_on_every_timeframe(name: str) -> None:
+    """The history wanted spans 48 bars of the bias timeframe, however long the bars are."""
+    day = load_strategy(name, {"bias_timeframe": "1d"})
+    free = load_strategy(name, {"bias_timeframe": "off"})
+    for text in ("1m", "5m", "15m", "3d"):
+        timeframe = Timeframe.parse(text)
+        windows = free.warmup_bars(timeframe)
+        assert windows == free.warmup_bars(M15) > 100
+        assert day.warmup_bars(timeframe) == max(windows, 48 * 86_400_000 // timeframe.ms)
 
 
 def test_higher_timeframe_is_set_in_one_place() -> None:

@@ -152,7 +152,7 @@ def test_an_edited_file_is_read_anew(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     for warmup in (111, 222):
         file.write_text(f"{BASE}class A(UserStrategy):\n    warmup_bars = {warmup}\n{ON_BAR}")
-        assert load_strategy(str(file)).warmup_bars == warmup
+        assert load_strategy(str(file)).warmup_bars(M15) == warmup
 
 
 def test_installed_strategies_are_found_by_name(

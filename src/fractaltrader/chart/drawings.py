@@ -92,6 +92,7 @@ def drawings_of(facts: list[Fact]) -> list[Drawing]:
             drawings.append(drawing)
             made.setdefault(fact.id, drawing)
     _end_periods(facts, made)
+    _end_merged(facts, made)
     return drawings
 
 
@@ -124,9 +125,10 @@ def _zone(layer: str) -> Callable[..., Iterator[Drawing]]:
 
 def _swing(fact: Fact, by_id: dict[int, Fact], later: list[Fact]) -> Iterator[Drawing]:
     label = next((after.kind.upper() for after in later if after.kind in LABELS), "")
+    stages = [Stage(after.known, "superseded") for after in later if after.kind == "superseded"]
     yield Drawing(
         _sided("swing", fact), fact.known, fact.at, fact.at, fact.level, fact.level,
-        _hover(fact, by_id), f"{label} {fact.timeframe}".strip(), notes=_notes(later),
+        _hover(fact, by_id), f"{label} {fact.timeframe}".strip(), stages, _notes(later),
     )  # fmt: skip
 
 
@@ -161,6 +163,13 @@ def _sweep(fact: Fact, by_id: dict[int, Fact], later: list[Fact]) -> Iterator[Dr
     )  # fmt: skip
 
 
+def _strength(fact: Fact, by_id: dict[int, Fact], later: list[Fact]) -> Iterator[Drawing]:
+    yield Drawing(
+        _sided(fact.kind, fact), fact.known, fact.at, fact.at, fact.level, fact.level,
+        _hover(fact, by_id),
+    )  # fmt: skip
+
+
 def _mark(layer: str, label: str = "") -> Callable[..., Iterator[Drawing]]:
     def draw(fact: Fact, by_id: dict[int, Fact], later: list[Fact]) -> Iterator[Drawing]:
         yield Drawing(
@@ -191,6 +200,34 @@ def _end_periods(facts: list[Fact], made: dict[int, Drawing]) -> None:
             open_[key] = made[fact.id]
 
 
+def _merged(fact: Fact, by_id: dict[int, Fact], later: list[Fact]) -> Iterator[Drawing]:
+    yield Drawing(
+        _sided("merged", fact), fact.known, fact.known, None, fact.low, fact.high,
+        _hover(fact, by_id),
+    )  # fmt: skip
+
+
+def _end_merged(facts: list[Fact], made: dict[int, Drawing]) -> None:
+    """United gaps last until a gap with their far edge is over, or a greater union holds them."""
+    open_: list[Fact] = []
+    for fact in facts:
+        if fact.kind not in ("fvg_merged", "fvg_filled", "expired"):
+            continue
+        for union in list(open_):
+            if (union.side, union.timeframe) != (fact.side, fact.timeframe):
+                continue
+            if fact.kind == "fvg_merged":
+                over = fact.low <= union.low and union.high <= fact.high
+            else:
+                far = union.low if union.side > 0 else union.high
+                over = far == (fact.low if fact.side > 0 else fact.high)
+            if over:
+                made[union.id].stages.append(Stage(fact.known, "gone"))
+                open_.remove(union)
+        if fact.kind == "fvg_merged":
+            open_.append(fact)
+
+
 def _session(layer: str) -> Callable[..., Iterator[Drawing]]:
     def draw(fact: Fact, by_id: dict[int, Fact], later: list[Fact]) -> Iterator[Drawing]:
         opened = by_id.get(fact.ref)
@@ -216,6 +253,9 @@ _DRAW: dict[str, Callable[[Fact, dict[int, Fact], list[Fact]], Iterator[Drawing]
     "choch": _break("CHoCH"),
     "mss": _mark("mss"),
     "fvg": _zone("fvg"),
+    "fvg_merged": _merged,
+    "strong": _strength,
+    "weak": _strength,
     "ob": _zone("ob"),
     "breaker": _zone("breaker"),
     "mitigation": _zone("breaker"),

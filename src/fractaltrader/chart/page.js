@@ -47,8 +47,9 @@ function points(drawing, view, shape) {
   if (shape === "line") {
     for (let part = 1; part <= 6; part++) add(part / 6, y0 + ((y1 - y0) * part) / 6);
   } else {
-    for (let part = 0; part <= 4; part++) add(part / 4, y1);
-    for (let part = 4; part >= 0; part--) add(part / 4, y0);
+    const parts = view.layer === "gone" || view.layer === "failed" ? 2 : 4;
+    for (let part = 0; part <= parts; part++) add(part / parts, y1);
+    for (let part = parts; part >= 0; part--) add(part / parts, y0);
   }
   x.push(null); y.push(null);
   return { x, y };
@@ -92,7 +93,7 @@ function columns(bar, range) {
     column.hovertext.push(...x.map(at => (at === null ? "" : view.hover)));
     if (drawing.label && range[1] - range[0] <= MOST_LABELLED) {
       const look = entry.look(THEMES[state.theme]);
-      labels.x.push((drawing.from + view.to) / 2);
+      labels.x.push(entry.shape === "mark" ? drawing.from : (drawing.from + view.to) / 2);
       const aside = entry.shape !== "mark" ? 0 : entry.below ? -room / 3 : room / 3;
       labels.y.push((drawing.y0 + view.y1) / 2 + aside);
       labels.text.push(drawing.label);
@@ -134,7 +135,9 @@ function layout(range) {
   const [tickvals, ticktext] = ticks(range);
   const prices = following() || !chart.layout
     ? priceRange(state.bar, range) : chart.layout.yaxis.range.slice();
-  const axis = { gridcolor: c.grid, zeroline: false, linecolor: c.grid, color: c.quiet };
+  // Labels that may hang over spare Plotly measuring each at every bar.
+  const axis = { gridcolor: c.grid, zeroline: false, linecolor: c.grid, color: c.quiet,
+    ticklabeloverflow: "allow" };
   return {
     paper_bgcolor: c.back, plot_bgcolor: c.back, dragmode: chart.layout?.dragmode || "pan",
     font: { color: c.text, size: 11 }, margin: { l: 8, r: 66, t: 8, b: 42 }, hovermode: "closest",
@@ -145,12 +148,13 @@ function layout(range) {
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot",
       spikecolor: c.quiet, spikesnap: "cursor" },
     yaxis: { ...axis, side: "right", range: prices, exponentformat: "none" },
-    shapes: [nowLine(c)],
   };
 }
-function nowLine(c) {
-  return { type: "line", xref: "x", yref: "paper", x0: state.bar + 0.5, x1: state.bar + 0.5,
-    y0: 0, y1: 1, line: { color: c.now, width: 1, dash: "dot" } };
+// The line behind the newest bar, as a trace: Plotly draws shapes several times slower.
+function nowLine() {
+  const far = Math.max(...data.high) * 10, x = state.bar + 0.5;
+  return { type: "scatter", name: "now", uid: "now", mode: "lines", hoverinfo: "skip",
+    x: [x, x], y: [-far, far], line: { color: THEMES[state.theme].now, width: 1, dash: "dot" } };
 }
 
 function following() {
@@ -172,6 +176,7 @@ function draw() {
   const traces = LAYERS.map(entry => trace(entry, table.get(entry.key)));
   traces.push({ type: "scatter", name: "labels", uid: "labels", mode: "text", hoverinfo: "skip",
     ...table.get("labels") });
+  traces.push(nowLine());
   Plotly.react(chart, traces, layout(range), { responsive: true, displaylogo: false,
     scrollZoom: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
 }
@@ -291,6 +296,8 @@ function start() {
     state.span = right - left;
     draw();
   });
+  // Whatever moves the plot's frame (a legend that wraps, a font that comes late), it is filled.
+  new ResizeObserver(() => Plotly.Plots.resize(chart)).observe(chart);
   addEventListener("hashchange", readHash);
   readHash();
   document.body.dataset.ready = "true";

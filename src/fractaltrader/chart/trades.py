@@ -6,7 +6,6 @@ from fractaltrader.backtest import BacktestResult
 from fractaltrader.chart.drawings import Drawing, Stage
 from fractaltrader.chart.facts import Line, price
 from fractaltrader.strategies import Signal
-from fractaltrader.strategies.base import SignalColumns
 
 SIDES = {1: "long", -1: "short"}
 
@@ -15,10 +14,9 @@ def signals_of(result: BacktestResult, first: int, last: int) -> Iterator[tuple[
     """A mark a signal known at bars first…last, with its score and the chain of facts behind it."""
     candles, found = result.candles, result.signals
     rows = [row for row, bar in enumerate(found.bars.tolist()) if first <= bar <= last]
-    said = tuple(found.said[row] for row in rows) if found.said else ()
-    shown = SignalColumns(found.bars[rows], found.records[rows], said)
-    for row, signal in zip(rows, result.strategy.described(candles, shown), strict=True):
-        bar = int(found.bars[row])
+    said = result.said
+    for row in rows:
+        bar, signal = int(found.bars[row]), said[row]
         long = signal.side > 0
         edge = float(candles.low[bar] if long else candles.high[bar])
         # What the broker did with it shows at the next bar's open.

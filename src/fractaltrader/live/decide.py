@@ -40,7 +40,8 @@ class Decider:
         newest = self._newest.get(coin)
         if newest is not None:
             return newest + self._timeframe.ms
-        return self._timeframe.floor(now_ms) - self._strategy.warmup_bars * self._timeframe.ms
+        history = self._strategy.warmup_bars(self._timeframe)
+        return self._timeframe.floor(now_ms) - history * self._timeframe.ms
 
     def observe(self, coin: str, bar: Bar) -> Signal | None:
         """Advance `coin`'s session by a closed bar; a bar it has seen already tells nothing."""

@@ -252,6 +252,12 @@ class EngineParameters(Parameters):
         description="higher timeframes built from the same bars, such as 1h and 4h",
     )
 
+    @field_validator("htf", "sessions", mode="before")
+    @classmethod
+    def _text_is_a_list(cls, names: object) -> object:
+        """Names may be given as one text with commas, as on the command line."""
+        return tuple(filter(None, names.split(","))) if isinstance(names, str) else names
+
     @field_validator("htf", mode="after")
     @classmethod
     def _known_timeframes(cls, names: tuple[str, ...]) -> tuple[str, ...]:

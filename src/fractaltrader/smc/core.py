@@ -55,8 +55,11 @@ from fractaltrader.smc.order_blocks import add_block, turn_failed
 from fractaltrader.smc.structure import (
     ALT_ID,
     BAR_,
+    BREAK_BAR,
+    BREAK_ID,
     ID_,
     LABEL_,
+    PIVOT_BAR,
     Structure,
     add_swing,
     break_level,
@@ -124,7 +127,9 @@ def take_swing(
     level = core.window[row, HIGH_ if side > 0 else LOW_]
     label = core.bars[row]
     structure = core.structure
-    fixed = config.bos_origin and core.counters[BIAS] == -side
+    # A swing before the last break is the one it started from, though it is confirmed only now.
+    broke = structure.breaks[(1 - side) >> 1, BREAK_BAR]
+    fixed = config.bos_origin and core.counters[BIAS] == -side and pivot > broke
     alternates = add_swing(
         structure, events, side, now, pivot, label, level, config.labels, fixed
     )  # fmt: skip
@@ -205,14 +210,15 @@ def broken(
     row = (side + 1) >> 1
     bias = counters[BIAS]
     level = side * structure.level[row]
-    structure.breaks[row, 1] = structure.level_of[row, BAR_]
+    structure.breaks[row, PIVOT_BAR] = structure.level_of[row, BAR_]
+    structure.breaks[row, BREAK_BAR] = t
     # The leg of a reversal begins at the last swing of the other side.
     start = max(structure.swing[1 - row, BAR_], 0)
     counters[BIAS] = side
     identity = break_level(
         structure, events, side, now, bias, beyond, config.bos_origin, config.strength
     )  # fmt: skip
-    structure.breaks[row, 0] = identity
+    structure.breaks[row, BREAK_ID] = identity
     if config.mss and bias == -side:
         changed_character(core.force, events, side, t, now, identity, level, beyond, start)
 
@@ -268,7 +274,7 @@ def block_of_break(
     if config.block_on_break:
         add_block(
             config, core.zones, core.window, core.bars, events, side, t, now,
-            structure.breaks[1 - other, 1], t - 1, structure.breaks[1 - other, 0],
+            structure.breaks[1 - other, PIVOT_BAR], t - 1, structure.breaks[1 - other, BREAK_ID],
             core.atr[BEFORE],
         )  # fmt: skip
 

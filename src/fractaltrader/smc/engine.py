@@ -3,9 +3,13 @@
 The same `step` runs interpreted (`SmcEngine`, the bot) and compiled (`detect_events`, the lab).
 """
 
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.market.timeframe import DAY_MS
@@ -26,11 +30,11 @@ from fractaltrader.smc.events import (
     new_columns,
     records,
 )
-from fractaltrader.smc.kernel import compiled, inlined, kernel
+from fractaltrader.smc.kernel import compiled, compiled_for, inlined, kernel
 from fractaltrader.smc.periods import DAY, END, Periods, new_periods, take_in, turn_day
 from fractaltrader.smc.session_steps import SessionState, new_session_state, step_session
 from fractaltrader.smc.sessions import MOST_SESSIONS
-from fractaltrader.smc.state import as_record, pack, unpack_into
+from fractaltrader.smc.state import as_record, as_records, pack, unpack_into, views_of
 
 __all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "detect_events", "new_state", "step"]
 
@@ -42,6 +46,7 @@ AFRESH_BARS = 64
 # whether bars were missing before it. `htf_bar`: its prices and volume.
 H_END, H_HOLDS, H_HOLE = range(3)
 H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
+_BEFORE_ALL = -(1 << 62)
 FLUSH_ROWS = 128
 BATCH_ROWS = 4096  # room for FLUSH_ROWS and one bar of any clauses
 _WEEK_MS = 7 * DAY_MS
@@ -81,11 +86,6 @@ def bar_capacity(config: EngineConfig) -> int:
     # A gap that is filled and inverted by one bar says four things.
     a_timeframe = 2 * config.max_levels + 8 * config.max_zones + 96
     return timeframes * a_timeframe + 8 * MOST_SESSIONS + 32
-
-
-def event_room(config: EngineConfig) -> EventBuffer:
-    """A buffer for the events of one bar."""
-    return new_buffer(bar_capacity(config))
 
 
 @kernel
@@ -266,33 +266,60 @@ def run(
     return complete
 
 
+@kernel
+def step_in(
+    config: Sequence[EngineConfig], state: Sequence[EngineState], events: Sequence[EventBuffer],
+    time: int, open_: float, high: float, low: float, close: float, volume: float,
+) -> None:  # fmt: skip
+    """`step` on arrays of one record each."""
+    events[0].size[0] = 0
+    step(config[0], state[0], events[0], time, open_, high, low, close, volume)
+
+
 class SmcEngine:
-    """Detection bar by bar, interpreted: what the bot runs.
+    """Detection bar by bar: interpreted, as the bot runs it, or `compile`d (the `lab` extra).
 
     `timeframe` is the bars' length; without it, it is inferred as the shortest step so far.
     `state` holds the running readings, for those who look and do not touch.
     """
 
     def __init__(
-        self, params: EngineParameters | None = None, timeframe: Timeframe | None = None
+        self,
+        params: EngineParameters | None = None,
+        timeframe: Timeframe | None = None,
+        *,
+        compile: bool = False,
     ) -> None:
         self.params = params or EngineParameters()
+        self._last = _BEFORE_ALL
         self._bar_ms = timeframe.ms if timeframe else 0
-        self._config = self.params.engine_config(self._bar_ms)
-        self.state = new_state(self._config)
-        self._events = event_room(self._config)
+        config = self.params.engine_config(self._bar_ms)
+        self.state = new_state(config)
+        self._events = new_buffer(BATCH_ROWS if compile else bar_capacity(config))
+        if compile:
+            memory = as_records(self.state), as_records(self._events)
+            self.state = views_of(memory[0][0], self.state)
+            self._events = views_of(memory[1][0], self._events)
+            machine = as_records(config), *memory
+            bar = Bar(0, 1.0, 1.0, 1.0, 1.0, 1.0)
+            self._step = partial(compiled_for(step_in, *machine, *bar), *machine)
+        else:
+            self._step = partial(step_in, (config,), (self.state,), (self._events,))
 
     def on_bar(self, bar: Bar) -> list[Event]:
         """The events that the close of `bar` makes known.
 
-        Raises ValueError for a bar that is not later than the last one.
+        Raises ValueError, and stays as it was, for a bar that is not later than the last one or
+        that cannot be: prices that are not finite, or a high below the low.
         """
-        if self.state.cores[0].counters[BARS] > 0 and bar.open_time <= self.state.clock[LAST_TIME]:
-            raise ValueError(
-                f"bar {bar.open_time} does not follow bar {self.state.clock[LAST_TIME]}"
-            )
-        self._events.size[0] = 0
-        step(self._config, self.state, self._events, *bar)
+        time, open_, high, low, close, _ = bar
+        if time <= self._last:
+            raise ValueError(f"bar {time} does not follow bar {self._last}")
+        # NaN compares false.
+        if not (-inf < low <= high < inf and -inf < open_ < inf and -inf < close < inf):
+            raise ValueError(f"bar {time} is no candle: {bar}")
+        self._last = bar.open_time
+        self._step(*bar)
         return records(self._events) if self._events.size[0] else []
 
     def snapshot(self) -> bytes:
@@ -302,16 +329,33 @@ class SmcEngine:
     def restore(self, snapshot: bytes) -> None:
         """Continue where a snapshot of the same parameters left off; else UserError."""
         unpack_into(self.state, self._owner, snapshot)
+        seen = self.state.cores[0].counters[BARS] > 0
+        self._last = int(self.state.clock[LAST_TIME]) if seen else _BEFORE_ALL
 
     @property
     def _owner(self) -> str:
         return f"smc engine {self._bar_ms} {self.params.model_dump_json()}"
 
 
+@lru_cache(maxsize=8)
+def _blank(most_levels: int, most_zones: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """State and buffer before the first bar, to be copied: building them takes longer than
+    detection on ten thousand bars."""
+    config = EngineParameters(max_levels=most_levels, max_zones=most_zones).engine_config()
+    return as_records(new_state(config)), as_records(new_buffer(BATCH_ROWS))
+
+
+@lru_cache(maxsize=64)
+def _config_record(params: EngineParameters, bar_ms: int) -> np.void:
+    """The parameters as machine code takes them."""
+    return as_record(params.engine_config(bar_ms))
+
+
 def detect_events(candles: Candles, params: EngineParameters | None = None) -> EventColumns:
     """Every event of `candles`, compiled (the `lab` extra): equal to `SmcEngine` bit for bit."""
-    config = (params or EngineParameters()).engine_config(candles.timeframe.ms)
-    machine = as_record(config), as_record(new_state(config)), as_record(new_buffer(BATCH_ROWS))
+    params = params or EngineParameters()
+    blank = _blank(params.max_levels, params.max_zones)
+    machine = _config_record(params, candles.timeframe.ms), *(b.copy()[0] for b in blank)
     inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
     events = new_columns(2 * len(candles) + BATCH_ROWS)
     progress = np.zeros(2, np.int64)

@@ -5,7 +5,7 @@ new event that points back with `ref`. docs/smc.md has the vocabulary as a table
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,8 @@ class EventKind(IntEnum):
     PREV_WEEK, PREV_MONTH, SESSION_OPEN, SESSION, OPENING_RANGE, RANGE, PREMIUM, DISCOUNT, OTE,
     RETRACED, HOLE, CANDIDATE,
 ) = (int(kind) for kind in EventKind)  # fmt: skip
+
+_KINDS = (EventKind.SWING, *EventKind)  # by number; looking up is faster than calling the enum
 
 # A kind is stored with the timeframe it was seen on, so that plain kinds are those of the base.
 TIMEFRAME_SHIFT = 8
@@ -163,9 +165,7 @@ def records(events: EventBuffer) -> list[Event]:
     """The rows of the buffer, one Event each."""
     count = int(events.size[0])
     return [
-        Event._make(
-            (EventKind(whole[0] & KIND_MASK), *whole[1:], *price, whole[0] >> TIMEFRAME_SHIFT)
-        )
+        Event._make((_KINDS[whole[0] & KIND_MASK], *whole[1:], *price, whole[0] >> TIMEFRAME_SHIFT))
         for whole, price in zip(
             events.whole[:count].tolist(), events.price[:count].tolist(), strict=True
         )
@@ -200,7 +200,7 @@ class EventColumns(NamedTuple):
         columns = (column.tolist() for column in self)
         return [
             Event._make(
-                (EventKind(kind), side, at, known, origin, ref, members, row, *prices, timeframe)
+                (_KINDS[kind], side, at, known, origin, ref, members, row, *prices, timeframe)
             )
             for row, (kind, timeframe, side, at, known, origin, ref, members, *prices) in enumerate(
                 zip(*columns, strict=True)
@@ -209,10 +209,19 @@ class EventColumns(NamedTuple):
 
 
 def new_columns(capacity: int) -> EventColumns:
-    """Room for events; memory that is never written costs nothing."""
-    small = [np.empty(capacity, kind) for kind in (np.uint8, np.uint8, np.int8)]
-    whole = [np.empty(capacity, np.int32) for _ in range(5)]
-    return EventColumns(*small, *whole, *(np.empty(capacity) for _ in range(3)))  # type: ignore[arg-type]
+    """Room for events, in one piece of memory: the system clears it faster than eleven pieces.
+
+    What is never written costs nothing.
+    """
+    rows = -(-capacity // 64) * 64  # columns of any type begin at a multiple of 64 bytes
+    types = [np.dtype(code) for code in ("u1", "u1", "i1", *5 * ("i4",), *3 * ("f8",))]
+    memory = np.empty(rows * sum(kind.itemsize for kind in types), np.uint8)
+    columns: list[Any] = []
+    at = 0
+    for kind in types:
+        columns.append(memory[at : at + capacity * kind.itemsize].view(kind))
+        at += rows * kind.itemsize
+    return EventColumns._make(columns)
 
 
 @kernel

@@ -1,6 +1,9 @@
 """Detection for people: a frame of events from candles and a profile."""
 
+from functools import cache
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles
@@ -16,8 +19,14 @@ def detect(candles: Candles, profile: str = "fractal", **clauses: object) -> "pl
     """Every event of `candles` in the order they became known (docs/smc.md has the columns).
 
     `clauses` are the fields of `EngineParameters` and go over those of `profile`. Raises UserError
-    for an unknown profile or clause, contradictory clauses, and without the `lab` extra.
+    for anything but Candles, an unknown profile or clause, contradictory clauses, and without the
+    `lab` extra.
     """
+    given: object = candles  # a frame is the likely mistake
+    if not isinstance(given, Candles):
+        raise UserError(
+            f"detect: candles are {type(given).__name__}; make them with Candles.from_frame(frame)"
+        )
     params = engine_parameters(profile, **clauses)
     names = (str(candles.timeframe), *params.htf)
     return events_frame(detect_events(candles, params), names)
@@ -32,13 +41,10 @@ def events_frame(events: EventColumns, timeframes: tuple[str, ...]) -> "pl.DataF
             "a frame of events needs polars, which is not installed; install the lab extra: "
             'pip install "fractaltrader[lab]"'
         ) from None
-    # A kind is its place among the names, and 0 is none.
-    kinds = [kind.name for kind in EventKind]
-    names = pl.Series([None, *kinds], dtype=pl.Enum(kinds))
     lengths = pl.Series(timeframes, dtype=pl.Enum(timeframes))
     return pl.DataFrame(
         {
-            "kind": names.gather(events.kind),
+            "kind": _kind_names().gather(events.kind),
             "side": events.side,
             "at": events.at,
             "known": events.known,
@@ -46,9 +52,18 @@ def events_frame(events: EventColumns, timeframes: tuple[str, ...]) -> "pl.DataF
             "low": events.low,
             "high": events.high,
             "ref": events.ref,
-            "id": pl.int_range(len(events.kind), dtype=pl.Int32, eager=True),
+            "id": np.arange(len(events.kind), dtype=np.int32),
             "origin": events.origin,
             "members": events.members,
             "timeframe": lengths.gather(events.timeframe),
         }
     )
+
+
+@cache
+def _kind_names() -> "pl.Series":
+    """Every kind's name at its number; 0 is none."""
+    import polars as pl
+
+    kinds = [kind.name for kind in EventKind]
+    return pl.Series([None, *kinds], dtype=pl.Enum(kinds))

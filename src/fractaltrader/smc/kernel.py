@@ -23,7 +23,7 @@ R = TypeVar("R")
 _MARK = "__fractal_kernel__"
 _INLINED = "__fractal_inlined__"
 _ROOMS_WITH_KERNELS = ("smc", "strategies", "risk", "backtest")
-_KEPT_CACHES = 4
+_KEPT_CACHES = 8
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -42,11 +42,22 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The machine-code version of a kernel and, through it, of every kernel it calls.
 
-    Compilation is kept on disk under a key of all kernel sources, so a change of any kernel starts
-    afresh. Raises UserError when numba, the `lab` extra, is missing.
+    Compilation is kept on disk under a key of our kernels' sources and those of the files the
+    kernel needs besides: a change of ours starts afresh, a user's own file only his own kernels.
+    Raises UserError when numba, the `lab` extra, is missing.
     """
-    plain = cast(FunctionType, function)
-    return cast(Callable[P, R], _compile(plain, _cache_folder(_numba(), _closure(plain))))
+    return cast(Callable[P, R], _compile(cast(FunctionType, function)))
+
+
+def compiled_for(function: Callable[P, R], *like: object) -> Callable[P, R]:
+    """The machine code of a kernel for arguments of the types of `like`, and for no others.
+
+    numba's own look at the types of large records at every call takes longer than a bar's work.
+    """
+    dispatcher = cast(Any, compiled(function))
+    types = tuple(_numba().typeof(value) for value in like)
+    dispatcher.compile(types)
+    return cast(Callable[P, R], dispatcher.get_overload(types))
 
 
 def _numba() -> ModuleType:
@@ -64,11 +75,18 @@ def _is_kernel(value: object) -> bool:
     return isinstance(value, FunctionType) and hasattr(value, _MARK)
 
 
+@cache
 def _called_kernels(function: FunctionType) -> dict[str, FunctionType]:
+    known = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+    if not any(map(_is_kernel, known.values())):
+        return {}
     # Loaded by name: an attribute may share its name with a kernel.
-    names = [i.argval for i in get_instructions(function.__code__) if i.opname == "LOAD_GLOBAL"]
-    found = {name: function.__globals__.get(name) for name in names}
-    return {name: cast(FunctionType, value) for name, value in found.items() if _is_kernel(value)}
+    loaded = {i.argval for i in get_instructions(function.__code__) if i.opname == "LOAD_GLOBAL"}
+    return {
+        name: cast(FunctionType, value)
+        for name, value in known.items()
+        if name in loaded and _is_kernel(value)
+    }
 
 
 def _closure(function: FunctionType) -> list[FunctionType]:
@@ -80,16 +98,16 @@ def _closure(function: FunctionType) -> list[FunctionType]:
 
 
 @cache
-def _compile(function: FunctionType, folder: Path | None, inner: bool = False) -> Any:
+def _compile(function: FunctionType, inner: bool = False) -> Any:
     """`function` compiled by numba, calling the compiled versions of its kernels.
 
     An `inner` one is only called by compiled code; leaving out its Python entry saves seconds.
     """
     numba = _numba()
-    called = _called_kernels(function)
+    folder = _cache_folder(numba, _closure(function))
     rebuilt = FunctionType(
         function.__code__,
-        {**function.__globals__, **{name: _compile(k, folder, True) for name, k in called.items()}},
+        dict(function.__globals__),
         function.__name__,
         function.__defaults__,
         function.__closure__,
@@ -113,7 +131,25 @@ def _compile(function: FunctionType, folder: Path | None, inner: bool = False) -
     finally:
         numba.config.CACHE_DIR = before
     _treat_constants_as_numbers(numba, dispatcher)
+    _link_before_compiling(dispatcher, rebuilt, _called_kernels(function))
     return dispatcher
+
+
+def _link_before_compiling(
+    dispatcher: Any, rebuilt: FunctionType, called: dict[str, FunctionType]
+) -> None:
+    """Have the compiled kernels take the place of the plain ones when numba comes to compile.
+
+    Machine code from the disk has them inside: to set up each of them would take half a second.
+    """
+    compiler = dispatcher._compiler
+    compile = compiler.compile
+
+    def linked(args: tuple[Any, ...], return_type: Any) -> Any:
+        rebuilt.__globals__.update({name: _compile(k, True) for name, k in called.items()})
+        return compile(args, return_type)
+
+    compiler.compile = linked
 
 
 def _treat_constants_as_numbers(numba: ModuleType, dispatcher: Any) -> None:
@@ -138,6 +174,12 @@ def source_key(files: list[Path], *versions: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
+def _own_key(package: Path, *versions: str) -> str:
+    files = [path for room in _ROOMS_WITH_KERNELS for path in (package / room).rglob("*.py")]
+    return source_key(files, *versions)
+
+
 def _cache_folder(numba: ModuleType, kernels: list[FunctionType]) -> Path | None:
     """Where this state of the sources keeps its machine code; None where nothing can be written.
 
@@ -145,14 +187,16 @@ def _cache_folder(numba: ModuleType, kernels: list[FunctionType]) -> Path | None
     constant imported from elsewhere would go unnoticed. Hence the key over all of them.
     """
     package = Path(__file__).resolve().parents[1]
-    files = [path for room in _ROOMS_WITH_KERNELS for path in (package / room).rglob("*.py")]
-    files += [Path(k.__code__.co_filename) for k in kernels]
-    numpy_version = import_module("numpy").__version__
-    key = source_key([path for path in files if path.is_file()], numba.__version__, numpy_version)
+    key = _own_key(package, numba.__version__, import_module("numpy").__version__)
+    files = {Path(k.__code__.co_filename) for k in kernels}
+    others = [path for path in files if path.is_file() and package not in path.resolve().parents]
+    if others:
+        key = source_key(others, key)
     root = fractal_home() / "cache" / "kernels"
     folder = root / key
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        folder.touch()  # in use: others are cleared away before it
         _prune(root, keep=folder)
     except OSError:
         return None

@@ -54,7 +54,7 @@ def engine_parameters(profile: str = "fractal", **clauses: object) -> EnginePara
     Raises UserError for an unknown profile or clause, a value out of bounds, and clauses that
     contradict each other.
     """
-    if profile not in PROFILES:
-        hint = did_you_mean(profile, list(PROFILES)) or f"; known are {', '.join(PROFILES)}"
+    if not isinstance(profile, str) or profile not in PROFILES:
+        hint = did_you_mean(str(profile), list(PROFILES)) or f"; known are {', '.join(PROFILES)}"
         raise UserError(f"profile: unknown name {profile!r}{hint}")
     return EngineParameters.parse({**PROFILES[profile], **clauses}, f"profile {profile}")

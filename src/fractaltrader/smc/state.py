@@ -29,9 +29,28 @@ def as_record(state: tuple[Any, ...]) -> np.void:
     Machine code takes it as a single address, where a tuple would be hundreds of arguments; the
     shapes belong to its type, so kernels are compiled once only if they are always the same.
     """
-    memory: np.void = np.zeros(1, _record_type(state))[0]
-    _fill(memory, state)
+    record: np.void = as_records(state)[0]
+    return record
+
+
+def as_records(state: tuple[Any, ...]) -> NDArray[np.void]:
+    """The record of `as_record` as an array of one, which is cheaper to hand to machine code."""
+    memory = np.zeros(1, _record_type(state))
+    _fill(memory[0], state)
     return memory
+
+
+def views_of(memory: Any, state: State) -> State:
+    """Named tuples like `state` whose arrays are those of the record `memory`, not copies."""
+    parts: list[Any] = []
+    for name, value in zip(state._fields, state, strict=True):  # type: ignore[attr-defined]
+        if hasattr(value, "_fields"):
+            parts.append(views_of(memory[name], value))
+        elif _many(value):
+            parts.append(tuple(map(views_of, memory[name], value)))
+        else:
+            parts.append(memory[name])
+    return type(state)(*parts)
 
 
 def _record_type(state: tuple[Any, ...]) -> np.dtype[np.void]:
@@ -49,7 +68,9 @@ def _record_type(state: tuple[Any, ...]) -> np.dtype[np.void]:
 
 def _many(value: object) -> bool:
     """Whether it is a plain tuple of named tuples of the same shape."""
-    return isinstance(value, tuple) and bool(value) and hasattr(value[0], "_fields")
+    if not isinstance(value, tuple) or hasattr(value, "_fields"):
+        return False
+    return bool(value) and hasattr(value[0], "_fields")
 
 
 def _fill(memory: Any, state: tuple[Any, ...]) -> None:

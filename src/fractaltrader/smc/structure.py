@@ -2,7 +2,8 @@
 
 The active level of a side is its last confirmed swing until a break consumes it. The first break,
 and every break with the bias, is a BOS; a break against the bias is a CHoCH; either sets the bias.
-With `bos_origin` a reversal must break the swing that the last break of structure started from.
+With `bos_origin` a reversal must break the swing that the last break of structure started from: the
+last one before it, also when its confirmation came later.
 """
 
 from typing import NamedTuple
@@ -28,8 +29,11 @@ from fractaltrader.smc.events import (
 from fractaltrader.smc.kernel import inlined, kernel
 
 NONE = -1
-# Columns of `swing` and `level_of`: event id, own bar number, base bar, whether it is strong.
-ID_, BAR_, LABEL_, STRONG_ = range(4)
+# Columns of `swing` and `level_of`: event id, own bar number, base bar, whether it is strong and
+# (of `swing`) whether a break has passed it.
+ID_, BAR_, LABEL_, STRONG_, PASSED_ = range(5)
+# Columns of `breaks`: event id, own bar of the broken swing, own bar of the break.
+BREAK_ID, PIVOT_BAR, BREAK_BAR = range(3)
 # `alternating`: side and id of the last point of the alternating stream.
 ALT_SIDE, ALT_ID = range(2)
 
@@ -38,24 +42,24 @@ class Structure(NamedTuple):
     """Row 0 is lows, row 1 highs."""
 
     level: FloatArray  # [2]: the level to break times its sign; inf when there is none
-    level_of: IntArray  # [2, 4]: the swing that made it
+    level_of: IntArray  # [2, 5]: the swing that made it
     price: FloatArray  # [2, 2]: the last confirmed swing's price and the one before; NaN for none
-    swing: IntArray  # [2, 4]: the last confirmed swing
+    swing: IntArray  # [2, 5]: the last confirmed swing
     alternating: IntArray  # [2]
     alternating_price: FloatArray  # [1]
-    breaks: IntArray  # [2, 2]: the last break of a side: event id, own bar of the broken swing
+    breaks: IntArray  # [2, 3]: the last break of a side
 
 
 def new_structure() -> Structure:
     """No swing on either side."""
     return Structure(
         np.full(2, np.inf),
-        np.full((2, 4), NONE),
+        np.full((2, 5), NONE),
         np.full((2, 2), np.nan),
-        np.full((2, 4), NONE),
+        np.full((2, 5), NONE),
         np.array([0, NONE]),
         np.zeros(1),
-        np.full((2, 2), NONE),
+        np.full((2, 3), NONE),
     )
 
 
@@ -63,7 +67,7 @@ def new_structure() -> Structure:
 def activate(structure: Structure, row: int) -> None:
     """Make the last confirmed swing of a side its level to break."""
     structure.level[row] = (2 * row - 1) * structure.price[row, 0]
-    for column in range(4):
+    for column in range(5):
         structure.level_of[row, column] = structure.swing[row, column]
 
 
@@ -110,6 +114,7 @@ def add_swing(
     structure.swing[row, BAR_] = bar
     structure.swing[row, LABEL_] = label
     structure.swing[row, STRONG_] = 0
+    structure.swing[row, PASSED_] = 0
     if not reversal_fixed or structure.level_of[row, ID_] == NONE:
         activate(structure, row)
     last = structure.alternating_price[0]
@@ -141,8 +146,10 @@ def break_level(
     structure.level[row] = np.inf
     structure.level_of[row, ID_] = NONE
     if bos_origin:
+        if side * structure.price[row, 0] < side * beyond:
+            structure.swing[row, PASSED_] = 1
         opposite = 1 - row
-        if structure.swing[opposite, ID_] != NONE:
+        if structure.swing[opposite, PASSED_] == 0:
             activate(structure, opposite)
         else:
             structure.level[opposite] = np.inf

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fractaltrader.market import Bar, Candles
+from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc.events import FloatArray, IntArray
 from fractaltrader.smc.parameters import Parameters
 from fractaltrader.strategies.signal import Signal
@@ -70,10 +70,9 @@ class Strategy(ABC):
     name: str
     params: Parameters
 
-    @property
     @abstractmethod
-    def warmup_bars(self) -> int:
-        """Bars of history a session wants before its signals are those of a longer run."""
+    def warmup_bars(self, timeframe: Timeframe) -> int:
+        """Bars of `timeframe` that a session wants before its signals are those of a longer run."""
 
     @abstractmethod
     def session(self, coin: str) -> StrategySession:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fractaltrader.market import Bar, Candles
+from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc.engine import BATCH_ROWS, columns
 from fractaltrader.smc.events import FloatArray, IntArray, new_buffer
 from fractaltrader.smc.kernel import compiled
@@ -38,7 +38,8 @@ class StrategyKind:
     `step(config, state, events, time, open, high, low, close, volume, record) -> bool` says whether
     the bar makes a signal, which is then in `record`. `scan(config, state, events, time, open,
     high, low, close, volume, bars, records) -> int` does so for every bar and returns how many
-    did. `new_config(params)` and `new_state(config)` are named tuples of numbers and arrays.
+    did. `new_config(params)` and `new_state(config)` are named tuples of numbers and arrays;
+    `warmup_bars(params, timeframe)` is the history a session wants, in bars of that timeframe.
     """
 
     name: str
@@ -51,7 +52,7 @@ class StrategyKind:
     step: Callable[..., bool]
     scan: Callable[..., int]
     facts: Facts
-    warmup_bars: Callable[[Any], int]
+    warmup_bars: Callable[[Any, Timeframe], int]
 
     def strategy(self, params: Parameters) -> "KernelStrategy":
         """The strategy with `params`."""
@@ -64,10 +65,9 @@ class KernelStrategy(Strategy):
 
     kind: StrategyKind
 
-    @property
-    def warmup_bars(self) -> int:
+    def warmup_bars(self, timeframe: Timeframe) -> int:
         """As the kind reckons from the parameters."""
-        return self.kind.warmup_bars(self.params)
+        return self.kind.warmup_bars(self.params, timeframe)
 
     def session(self, coin: str) -> "KernelSession":
         """A fresh session, interpreted."""

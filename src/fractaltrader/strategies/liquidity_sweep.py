@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from fractaltrader.smc.core import BARS
+from fractaltrader.smc.core import BARS, NOW
 from fractaltrader.smc.engine import EngineState
 from fractaltrader.smc.engine import new_state as new_engine_state
 from fractaltrader.smc.events import (
@@ -164,10 +164,8 @@ def step(
     engine = state.engine
     detect_bar(setup, engine, events, time, open_, high, low, close, volume)
     core = engine.cores[0]
-    if events.size[0] == 0 or not measured(setup, core, record):
-        return False
-    chosen = pick_sweep(config, events, record[ATR])
-    if chosen < 0:
+    chosen = pick_sweep(config, events, core.atr[NOW])
+    if chosen < 0 or not measured(setup, core, record):
         return False
     side = -int(events.whole[chosen, EVENT_SIDE])
     if higher_bias(setup, engine) == -side:

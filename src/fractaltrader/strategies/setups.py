@@ -42,7 +42,6 @@ MOST_VOLUME, MOST_VOLATILITY, MOST_REWARD, MOST_MAIN, MOST_MINOR = 10.0, 10.0, 1
 FAST_TREND_BARS, SLOW_TREND_BARS = 20, 80
 # Higher bars by which a bias that starts from nothing is nearly always that of a longer run.
 HIGHER_WARMUP_BARS = 48
-USUAL_BAR_MS = 15 * 60_000
 
 
 class SetupParameters(EngineParameters):
@@ -88,17 +87,14 @@ class SetupParameters(EngineParameters):
             self.volume_bars,
         )
 
-    def setup_warmup_bars(self) -> int:
-        """Every window full, levels enough on both sides to aim at, and a bias.
-
-        The bias is reckoned for 15-minute bars.
-        """
+    def setup_warmup_bars(self, timeframe: Timeframe) -> int:
+        """Every window full, levels enough on both sides to aim at, and a bias."""
         windows = max(self.baseline_bars, self.volume_bars, self.atr_bars, SLOW_TREND_BARS)
         bars = windows + 16 * max(self.max_levels, self.left + self.right)
         if self.bias_timeframe == "off":
             return bars
-        higher = Timeframe.parse(self.bias_timeframe).ms // USUAL_BAR_MS
-        return max(bars, HIGHER_WARMUP_BARS * higher)
+        history_ms = HIGHER_WARMUP_BARS * Timeframe.parse(self.bias_timeframe).ms
+        return max(bars, -(-history_ms // timeframe.ms))
 
 
 class SetupConfig(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from fractaltrader.errors import UserError
-from fractaltrader.market import Bar, Candles
+from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.market.bars import utc
 from fractaltrader.smc.events import FloatArray
 from fractaltrader.strategies.base import (
@@ -53,9 +53,8 @@ class ScriptStrategy(Strategy):
     script: type[UserStrategy]
     file: Path
 
-    @property
-    def warmup_bars(self) -> int:
-        """As the class says."""
+    def warmup_bars(self, timeframe: Timeframe) -> int:
+        """As the class says, whatever the timeframe."""
         return self.script.warmup_bars
 
     def session(self, coin: str) -> "ScriptSession":
