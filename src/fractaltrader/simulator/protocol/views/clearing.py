@@ -114,7 +114,7 @@ def spot_state(core: Core, user: str) -> dict[str, Any]:
         return {"balances": []}
     usdc = {
         "coin": "USDC",
-        "token": 0,
+        "token": 0,  # nosec B105
         "total": venue_number(account.spot_usdc),
         "hold": "0.0",
         "entryNtl": "0.0",
