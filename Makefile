@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test validate check format bench lock clean
+.PHONY: help install demo test check validate fuzz format bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: $(STAMP) ## Everything CI checks: format, lint, types, arrows, security, 
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(MAKE) test
+
+fuzz: $(STAMP) ## Throw 100,000 inputs at the local exchange (about five minutes)
+	$(BIN)/python tests/simulator/fuzzing.py 100000
 
 format: $(STAMP) ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix --quiet src tests benchmarks

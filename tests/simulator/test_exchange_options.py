@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fractaltrader.cli.exchange import exchange
+from fractaltrader.cli.exchange import _markets, exchange
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.simulator.serving.background import BackgroundExchange
 
 MAIN = "from fractaltrader.cli.main import main; main()"
@@ -28,6 +29,7 @@ PATIENCE_SECONDS = 60
         ({"trades": [Path("BTC-t.csv")], "candles": [Path("BTC-5m.csv")]}, "drop --candles"),
         ({"trades": [Path("BTC-t.csv")]}, "BTC-t.csv: cannot be read"),
         ({"faults": Path("none.toml")}, "none.toml"),
+        ({"now": True, "candles": [Path("BTC-5m.csv")]}, "drop --now"),
     ],
 )
 def test_bad_options_are_named(options: dict, message: str) -> None:
@@ -36,6 +38,15 @@ def test_bad_options_are_named(options: dict, message: str) -> None:
         exchange(**({"port": 0} | options))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_generated_market_may_open_now() -> None:
+    """With `--now` the first candle after the history contains the present."""
+    before = SystemClock().now_ms()
+    market = _markets(None, "BTC", 1, 0, "1m", 500)
+    opens = int(market["BTC"].open_time[500])
+    assert opens <= SystemClock().now_ms()
+    assert before < opens + 60_000
 
 
 def _asked(url: str, path: str, body: object | None = None, method: str | None = None) -> object:

@@ -18,17 +18,17 @@ STORM = [
         "distribution": "lognormal",
         "paths": ["info", "exchange", "ws"],
     },
-    {"kind": "lost_request", "probability": 0.01},
+    {"kind": "lost_request", "probability": 0.02},
     {"kind": "lost_answer", "probability": 0.02},
-    {"kind": "timeout", "probability": 0.005, "executed": True},
-    {"kind": "rate_limit", "probability": 0.01},
+    {"kind": "timeout", "probability": 0.01, "executed": True},
+    {"kind": "rate_limit", "probability": 0.02},
     {"kind": "server_error", "probability": 0.02, "executed": True},
-    {"kind": "garbled_answer", "probability": 0.01},
+    {"kind": "garbled_answer", "probability": 0.02},
     {"kind": "duplicate_message", "probability": 0.02},
     {"kind": "reorder_message", "probability": 0.02},
     {"kind": "dropped_socket", "probability": 0.005},
     {"kind": "half_open", "every": "12h", "lasts": "1h", "begins": "8h"},
-    {"kind": "unreachable", "every": "1d", "lasts": "10m", "begins": "10h"},
+    {"kind": "unreachable", "every": "12h", "lasts": "20m", "begins": "5h"},
     {"kind": "thin_book", "every": "12h", "lasts": "2h", "begins": "3h", "depth": 0.01},
     {"kind": "halt", "every": "1d", "lasts": "30m", "begins": "20h"},
     {"kind": "rejected_order", "probability": 0.05},
@@ -53,7 +53,7 @@ def test_two_days_of_the_bot_in_a_storm_are_the_same_twice(
 
     def days(folder: Path) -> tuple[dict[str, int], list[tuple[Any, ...]], Any]:
         folder.mkdir()
-        world = world_class.World(folder, days=2)
+        world = world_class.World(folder, days=2, seed=6)
         faults = Injector(parse_plan({"fault": STORM}), seed=1)
 
         def venue(_fault: object = None) -> Any:

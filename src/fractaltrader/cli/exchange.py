@@ -44,11 +44,15 @@ def exchange(
         str, typer.Option(help="Candle interval of the generated market.")
     ] = "15m",
     speed: Annotated[
-        float, typer.Option(min=0.001, help="Market seconds per second of wall time.")
+        float,
+        typer.Option(min=0.001, max=1_000_000, help="Market seconds per second of wall time."),
     ] = 1.0,
     history_bars: Annotated[
         int, typer.Option(min=0, help="Candles that have closed when the market opens.")
     ] = 500,
+    now: Annotated[
+        bool, typer.Option("--now", help="The generated market opens now instead of in 2025.")
+    ] = False,
     state: Annotated[
         Path | None,
         typer.Option(help="Keep accounts and market here and go on from it when it exists."),
@@ -80,6 +84,8 @@ def exchange(
         raise UserError(f"state: folder {state.parent} does not exist; create it first")
     if state is not None and state.is_dir():
         raise UserError(f"state: {state} is a folder; give a file")
+    if now and (state or candles or trades or books or mirror):
+        raise UserError("now: only a generated market without --state can open now; drop --now")
     plan = load_plan(faults) if faults is not None else []
     if mirror is not None:
         followed = _mirrored(mirror, coins, timeframe, candles, speed)
@@ -90,7 +96,8 @@ def exchange(
     if trades or books:
         asyncio.run(_play(_recordings(trades or [], books or [], candles), options))
         return
-    markets = _markets(candles, coins, days, seed, timeframe)
+    opens_after = history_bars if now else None
+    markets = _markets(candles, coins, days, seed, timeframe, opens_after)
     rows = min(len(item) for item in markets.values())
     if history_bars >= rows:
         raise UserError(
@@ -159,17 +166,26 @@ def _names(coins: str) -> list[str]:
 
 
 def _markets(
-    files: list[Path] | None, coins: str, days: int, seed: int, timeframe: str
+    files: list[Path] | None,
+    coins: str,
+    days: int,
+    seed: int,
+    timeframe: str,
+    opens_after: int | None,
 ) -> "dict[str, Candles]":
+    """Candles of the files, else generated ones; those open now after `opens_after` bars."""
     from fractaltrader.errors import UserError
     from fractaltrader.market import Timeframe
 
     if not files:
         from fractaltrader.data.synthetic import generated_market
+        from fractaltrader.exchange.clock import SystemClock
 
-        interval = Timeframe.parse(timeframe)
+        interval, start_ms = Timeframe.parse(timeframe), GENERATED_START_MS
+        if opens_after is not None:
+            start_ms = SystemClock().now_ms() - opens_after * interval.ms
         return generated_market(
-            _names(coins), days=days, timeframe=interval, seed=seed, start_ms=GENERATED_START_MS
+            _names(coins), days=days, timeframe=interval, seed=seed, start_ms=start_ms
         )
     from fractaltrader.data.candle_files import load_candles
 

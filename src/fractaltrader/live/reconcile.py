@@ -1,6 +1,7 @@
 """Bring what we know in line with what the venue says: at start, on reconnect and on a timer."""
 
 from fractaltrader.exchange.errors import CriticalError
+from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import Account, OpenOrder
 from fractaltrader.live.by_hand import notice_orders
 from fractaltrader.live.desk import Desk
@@ -17,6 +18,9 @@ async def reconcile(desk: Desk, executor: Executor) -> None:
     a position that this bot did not open and is told to stop at. What can be protected is
     protected first.
     """
+    if desk.book.epochs:
+        # Stops first, and at protection's priority: what follows may have to wait for the budget.
+        await _protect(desk, *await _look(desk, Priority.PROTECT))
     await desk.catch_up()
     venue_ms = await desk.venue.time_ms()  # this compares the clocks too
     account, orders = await _look(desk)
@@ -38,9 +42,12 @@ async def reconcile(desk: Desk, executor: Executor) -> None:
     refuse_foreign(desk, account)
 
 
-async def _look(desk: Desk) -> tuple[Account, list[OpenOrder]]:
-    account = await desk.venue.account()
-    orders = await desk.venue.open_orders()
+async def _look(
+    desk: Desk, priority: Priority = Priority.RECONCILE
+) -> tuple[Account, list[OpenOrder]]:
+    venue = desk.venue.with_priority(priority)
+    account = await venue.account()
+    orders = await venue.open_orders()
     desk.view.account, desk.view.orders = account, orders
     return account, orders
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from math import inf
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
@@ -21,8 +22,7 @@ TICKS_PER_BAR = 4
 DEFAULT_TIMEFRAME = Timeframe.parse("1m")
 
 
-@dataclass(frozen=True, slots=True)
-class FormingBar:
+class FormingBar(msgspec.Struct, frozen=True, gc=False):
     """The bar that is still open; volume in base units, `count` price changes so far."""
 
     open_time: int

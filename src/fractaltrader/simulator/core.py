@@ -1,9 +1,9 @@
 """The exchange's working set: its state, the books built from it, and what is to be told."""
 
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from fractaltrader.market import Clock, Instrument
@@ -22,6 +22,7 @@ from fractaltrader.simulator.trading.market_model import MarketModel
 
 TRADES_KEPT = 30
 FILLS_KEPT = 10_000
+FILLS_FORGOTTEN_AT_ONCE = 500
 ORDERS_KEPT = 2_000
 # Ends that the owner did not ask for; `nonUserCancel` tells them (hyperliquid.md 3.3 and 5.2).
 NON_USER_CANCELS = frozenset(
@@ -46,9 +47,13 @@ class OrderChange(NamedTuple):
 
 
 class Outbox:
-    """What happened since the last publication, by user or coin, in the order it happened."""
+    """What happened since the last publication, by user or coin, in the order it happened.
+
+    While nobody listens (`is_heard`), new statuses and trades are not noted.
+    """
 
     def __init__(self) -> None:
+        self.is_heard = False
         self.order_updates: dict[str, list[OrderChange]] = {}
         self.fills: dict[str, list[Fill]] = {}
         self.trades: dict[str, list[Trade]] = {}
@@ -61,14 +66,19 @@ class Outbox:
         self.user_events: dict[str, list[dict[str, Any]]] = {}
 
     def clear(self) -> None:
-        self.order_updates.clear()
-        self.fills.clear()
-        self.trades.clear()
-        self.slice_fills.clear()
-        self.twap_changes.clear()
-        self.fundings.clear()
-        self.ledger_updates.clear()
-        self.user_events.clear()
+        """Forget everything; most of the time most of it is empty."""
+        for told in (
+            self.fills,
+            self.order_updates,
+            self.trades,
+            self.slice_fills,
+            self.twap_changes,
+            self.fundings,
+            self.ledger_updates,
+            self.user_events,
+        ):
+            if told:
+                told.clear()
 
 
 class Block:
@@ -116,7 +126,11 @@ class Core:
         self._block_ms: int | None = None
         self.instruments = {
             market.coin: Instrument(
-                market.coin, market.asset, market.sz_decimals, market.max_leverage
+                market.coin,
+                market.asset,
+                market.sz_decimals,
+                market.max_leverage,
+                market.is_delisted,
             )
             for market in state.markets.values()
         }
@@ -199,8 +213,8 @@ class Core:
 
     def _next_digest(self) -> bytes:
         self.state.next_trade += 1
-        text = f"{self.state.seed}:{self.state.next_trade}".encode()
-        return hashlib.blake2b(text, digest_size=32).digest()
+        text = b"%d:%d" % (self.state.seed, self.state.next_trade)
+        return blake2b(text, digest_size=32).digest()
 
     def new_hash(self) -> str:
         """Transaction hash that the trades of one taker share; a function of seed and count."""
@@ -208,14 +222,21 @@ class Core:
 
     def new_tid(self) -> int:
         """50-bit trade id."""
-        return int.from_bytes(self._next_digest()[:8], "big") >> 14
+        return _tid_of(self._next_digest())
+
+    def new_trade(self) -> tuple[str, int]:
+        """Transaction hash and trade id of a trade that stands alone."""
+        digest = self._next_digest()
+        # From the other end, so that the one cannot be read off the other.
+        return "0x" + digest.hex(), _tid_of(digest[::-1])
 
     def set_status(self, order: Order, status: str) -> None:
         """Note a new status and tell the owner."""
         order.status = status
         order.status_ms = self.now_ms()
-        change = OrderChange(order, status, order.status_ms, order.size)
-        self.outbox.order_updates.setdefault(order.user, []).append(change)
+        if self.outbox.is_heard:
+            change = OrderChange(order, status, order.status_ms, order.size)
+            self.outbox.order_updates.setdefault(order.user, []).append(change)
         if status in NON_USER_CANCELS:
             told = {"nonUserCancel": [{"coin": order.coin, "oid": order.oid}]}
             self.tell_user(order.user, told)
@@ -231,15 +252,22 @@ class Core:
         if fill.twap is not None:
             fills, told = account.slice_fills, self.outbox.slice_fills
         fills.append(fill)
-        if len(fills) > FILLS_KEPT:
-            del fills[: len(fills) - FILLS_KEPT]
+        # In lots: forgetting them one by one would move all the others every time.
+        if len(fills) >= FILLS_KEPT + FILLS_FORGOTTEN_AT_ONCE:
+            del fills[:-FILLS_KEPT]
         told.setdefault(user, []).append(fill)
 
     def record_trade(self, trade: Trade) -> None:
         trades = self.state.markets[trade.coin].trades
         trades.append(trade)
-        del trades[:-TRADES_KEPT]
-        self.outbox.trades.setdefault(trade.coin, []).append(trade)
+        if len(trades) > TRADES_KEPT:
+            del trades[:-TRADES_KEPT]
+        if self.outbox.is_heard:
+            self.outbox.trades.setdefault(trade.coin, []).append(trade)
+
+
+def _tid_of(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big") >> 14
 
 
 # Executes an action of its class for the acting user; raises RefusedError with the venue's text.

@@ -33,7 +33,8 @@ class Listing:
     """A coin to list; `history` are candles that have already closed and set its first price.
 
     `margin_table` is an id of the venue's tables or a leverage for a single tier, by default the
-    venue's for the coin; with a `margin_mode` the coin has isolated margin only.
+    venue's for the coin; with a `margin_mode` the coin has isolated margin only. A delisted coin
+    keeps its place in `meta` and takes no orders.
     """
 
     instrument: Instrument
@@ -84,6 +85,7 @@ class LocalExchange:
             market = Market(item.coin, item.asset, item.sz_decimals, item.max_leverage)
             market.mid = series.last_close
             market.margin_table, market.margin_mode = _margin_terms(listing)
+            market.is_delisted = item.delisted
             markets[item.coin], candles[item.coin] = market, series
         state = ExchangeState(seed, mainnet, 0, markets)
         self._open(Core(state, clock, model or MarketModel(), candles), nonce_clock or clock)
@@ -175,6 +177,7 @@ class LocalExchange:
         self._catch_up()
         with self._core.block():
             response = actions.act(self._core, envelope, self._nonce_clock)
+            liquidation.after_executions(self._core)
         self._streams.publish()
         return response
 
@@ -222,6 +225,7 @@ class LocalExchange:
     def _move(self, coin: str, price: Decimal, *, jump: bool, volume: Decimal) -> None:
         with self._core.block():
             path.move(self._core, coin, price, jump=jump, volume=volume)
+            liquidation.after_executions(self._core)
         self._streams.publish()
 
     def mid(self, coin: str) -> Decimal | None:

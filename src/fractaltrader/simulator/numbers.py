@@ -7,6 +7,8 @@ from fractaltrader.market.instrument import to_wire
 MICRO = Decimal("0.000001")
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
+# Steps by their number of decimals.
+_STEPS = tuple(Decimal(1).scaleb(-decimals) for decimals in range(13))
 
 
 def venue_number(value: Decimal) -> str:
@@ -28,4 +30,4 @@ def floor_micro(value: Decimal) -> Decimal:
 
 def truncated(value: Decimal, decimals: int) -> Decimal:
     """`value` cut to `decimals` decimals, toward zero."""
-    return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_DOWN)
+    return value.quantize(_STEPS[decimals], rounding=ROUND_DOWN)

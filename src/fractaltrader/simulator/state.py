@@ -297,6 +297,7 @@ class Market(msgspec.Struct):
     # Id of the margin table; None stands for the coin's own highest leverage as a single tier.
     margin_table: int | None = None
     margin_mode: MarginMode | None = None
+    is_delisted: bool = False
     prices: Prices = msgspec.field(default_factory=Prices)
     funding: list[FundingRate] = msgspec.field(default_factory=list)
     moved_ms: int = 0

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fractaltrader.simulator.clearing import funding, liquidation, prices
+from fractaltrader.simulator.clearing import funding, liquidation
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.trading import flow, schedule_cancel, twap
+from fractaltrader.simulator.trading import flow, path, schedule_cancel, twap
 
 
 class Timed(NamedTuple):
@@ -18,8 +18,14 @@ class Timed(NamedTuple):
     run: Callable[[Core], None]
 
 
+def _fund(core: Core) -> None:
+    """Funding changes everybody's equity."""
+    funding.run(core)
+    liquidation.check_all(core)
+
+
 KINDS: tuple[Timed, ...] = (
-    Timed(funding.next_due, funding.run),
+    Timed(funding.next_due, _fund),
     Timed(liquidation.next_due, liquidation.run),
     Timed(schedule_cancel.next_due, schedule_cancel.run),
     Timed(flow.next_due, flow.run),
@@ -31,12 +37,17 @@ def advance(core: Core) -> None:
     """Let everything happen that is due by now, each at its own time; then prices are as of now."""
     now = core.now_ms()
     while True:
-        coming = [(due, kind) for kind in KINDS if (due := kind.next_due(core)) is not None]
-        due, kind = min(coming, key=lambda item: item[0], default=(now + 1, None))
-        if kind is None or due > now:
+        due, kind = now + 1, None
+        for one in KINDS:
+            next_due = one.next_due(core)
+            if next_due is not None and next_due < due:
+                due, kind = next_due, one
+        if kind is None:
             break
         with core.block(due):
-            prices.observe(core)
+            path.drift(core)
             kind.run(core)
+            liquidation.after_executions(core)
     with core.block(now):
-        prices.observe(core)
+        path.drift(core)
+        liquidation.after_executions(core)

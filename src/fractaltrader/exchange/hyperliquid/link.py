@@ -35,6 +35,10 @@ NONCE_TOO_LOW_ROW = 49
 # An action that came after its `expiresAfter` costs the address five times (hyperliquid.md 6.2).
 EXPIRED_ROW = 51
 EXPIRED_FACTOR = 5
+# A bot that waits longer for a read is deaf to its stream and looks dead to its guard; it is told
+# so and comes back to the question. Protection has a bound of its own, and onlookers can wait.
+PATIENCE_SECONDS = 15.0
+PATIENT = (Priority.PROTECT, Priority.INFORM)
 # As much of an answer as an incident keeps.
 BODY_KEPT = 2_000
 
@@ -172,7 +176,11 @@ class Link:
         return known.error(text, **_context(action, text.encode()))
 
     async def _acquire(self, cost: Cost, priority: Priority) -> Ticket | None:
-        return None if self.limiter is None else await self.limiter.acquire(cost, priority)
+        if self.limiter is None:
+            return None
+        if priority in PATIENT:
+            return await self.limiter.acquire(cost, priority)
+        return await self._acquire_within(PATIENCE_SECONDS, self.limiter, cost, priority)
 
     async def _acquire_by(
         self, expires_ms: int | None, cost: Cost, priority: Priority
@@ -182,12 +190,18 @@ class Link:
         if expires_ms is None or self.limiter is None:
             return await self._acquire(cost, priority)
         patience = max(expires_ms - self._clock.now_ms(), 0) / 1000
+        return await self._acquire_within(patience, self.limiter, cost, priority)
+
+    @staticmethod
+    async def _acquire_within(
+        seconds: float, limiter: Limiter, cost: Cost, priority: Priority
+    ) -> Ticket | None:
         try:
-            async with asyncio.timeout(patience):
-                return await self._acquire(cost, priority)
+            async with asyncio.timeout(seconds):
+                return await limiter.acquire(cost, priority)
         except TimeoutError:
             raise RateLimitedError(
-                f"{cost.what}: no room in the budget within {patience:.0f} s"
+                f"{cost.what}: no room in the budget within {seconds:.0f} s"
             ) from None
 
     def _settle(self, ticket: Ticket | None, extra: int | None) -> None:

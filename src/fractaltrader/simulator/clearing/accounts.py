@@ -5,16 +5,15 @@ most 6 and all arithmetic here is exact: cash moves by realised profit minus fee
 lost to rounding.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import NamedTuple
 
 from fractaltrader.exchange.port import BUY, Side
 from fractaltrader.simulator.numbers import MICRO, ZERO, floor_micro
 from fractaltrader.simulator.state import Account, Position
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """What `execute` did: position before, profit realised (without the fee) and display text."""
 
     start_position: Decimal
@@ -57,22 +56,28 @@ def execute(
     account: Account, coin: str, side: Side, price: Decimal, size: Decimal, fee: Decimal
 ) -> Execution:
     """Book an execution: entries average by size, exits realise against the average entry."""
-    position = account.positions.setdefault(coin, Position())
+    position = account.positions.get(coin)
+    if position is None:
+        position = account.positions[coin] = Position()
     start = position.size
-    closing = min(size, reducible(account, coin, side))
-    pnl = ZERO
+    held = -start if side is BUY else start
+    closing = min(size, held) if held > 0 else ZERO
+    pnl, notional = ZERO, price * size
     if closing:
         entry = position.entry_notional
-        if closing != abs(start):
-            share = position.entry_notional * closing / abs(start)
+        if closing != held:
+            share = position.entry_notional * closing / held
             entry = share.quantize(MICRO, rounding=ROUND_HALF_EVEN)
         position.entry_notional -= entry
         pnl = price * closing - entry if start > 0 else entry - price * closing
-    position.entry_notional += price * (size - closing)
+        if closing != size:
+            position.entry_notional += price * (size - closing)
+    else:
+        position.entry_notional += notional
     position.size = start + signed(side, size)
     if not position.size:
         del account.positions[coin]
     account.cash += pnl - fee
     account.fees += fee
-    account.volume += price * size
+    account.volume += notional
     return Execution(start, pnl, direction_of(start, side, size))

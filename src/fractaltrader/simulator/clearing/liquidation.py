@@ -16,7 +16,8 @@ from fractaltrader.simulator.clearing.accounts import Execution
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO, venue_number
 from fractaltrader.simulator.state import Account, Fill, Liquidation, Order, Position
-from fractaltrader.simulator.trading.lifecycle import finish, register
+from fractaltrader.simulator.trading.book import crosses
+from fractaltrader.simulator.trading.lifecycle import finish, finish_all, register
 from fractaltrader.simulator.trading.matching import take
 from fractaltrader.simulator.trading.triggers import TOLERANCE, settle_consequences
 
@@ -58,6 +59,35 @@ def check(core: Core, coin: str) -> None:
             _liquidate(core, account, coin)
 
 
+def check_all(core: Core) -> None:
+    """Liquidate whoever is below maintenance, as funding may have brought anybody there."""
+    for coin in core.books:
+        check(core, coin)
+
+
+def after_executions(core: Core) -> None:
+    """Look at everybody who has executed since the last publication.
+
+    Executions away from the mark change equity too: whoever they brought below maintenance is
+    liquidated, unless that waits for its next block already.
+    """
+    told = core.outbox
+    if not told.fills and not told.slice_fills:
+        return
+    for user in list(dict.fromkeys((*told.fills, *told.slice_fills))):
+        account = core.account(user)
+        for coin in list(account.positions):
+            if user not in core.state.rechecks and _is_due(core, account, coin):
+                _liquidate(core, account, coin)
+        _forgive_debt(core, account)
+
+
+def _forgive_debt(core: Core, account: Account) -> None:
+    """The backstop pays what an account without cross positions owes, as nobody else would."""
+    if all(held.isolated is not None for held in account.positions.values()):
+        _pay(core.state.backstop, account, max(-margin.cross_value(account, core.mark), ZERO))
+
+
 def first_stop(core: Core, coin: str, stop: Decimal) -> Decimal:
     """`stop`, or the price before it on the way from the mid at which a liquidation comes due."""
     market = core.state.markets[coin]
@@ -82,7 +112,7 @@ def first_stop(core: Core, coin: str, stop: Decimal) -> Decimal:
 
 def next_due(core: Core) -> int | None:
     """When an account is to be looked at again, UTC epoch ms."""
-    return min(core.state.rechecks.values(), default=None)
+    return min(core.state.rechecks.values()) if core.state.rechecks else None
 
 
 def run(core: Core) -> None:
@@ -102,23 +132,29 @@ def _liquidate(core: Core, account: Account, coin: str) -> None:
     own = account.positions[coin].isolated is not None
     equity, needed = _margins(core, account, coin)
     coins = [coin] if own else _by_size(core, account)
-    positions = {name: account.positions[name].size for name in coins}
+    positions = _sizes(account, coins)
     notional = sum((abs(size) * core.mark(name) for name, size in positions.items()), ZERO)
     _cancel_orders(core, account, coin if own else None)
-    backstop = equity < needed * BACKSTOP_SHARE
-    _tell(core, account, positions, (notional, equity), own=own, backstop=backstop)
+    at_once = backstop = equity < needed * BACKSTOP_SHARE
     if not backstop:
         for name in coins:
             if _is_due(core, account, name):
                 _close_at_market(core, account, name)
         settle_consequences(core)
         backstop = _is_beyond_the_book(core, account, coins)
-    if not own and not any(name in account.positions for name in coins):
-        _pay(core.state.backstop, account, max(-margin.cross_value(account, core.mark), ZERO))
+    if backstop or _sizes(account, coins) != positions:
+        # An empty book is no liquidation, however often it is asked.
+        _tell(core, account, positions, (notional, equity), own=own, backstop=at_once)
+    _forgive_debt(core, account)
     if backstop:
         _hand_over(core, account, [name for name in coins if name in account.positions])
     elif any(_is_due(core, account, name) for name in coins):
         core.state.rechecks[account.address] = core.now_ms() + BLOCK_MS
+
+
+def _sizes(account: Account, coins: list[str]) -> dict[str, Decimal]:
+    """Signed sizes of what there is of the positions in `coins`."""
+    return {name: account.positions[name].size for name in coins if name in account.positions}
 
 
 def force(core: Core, user: str, coin: str | None = None) -> None:
@@ -147,10 +183,9 @@ def _by_size(core: Core, account: Account) -> list[str]:
 
 
 def _cancel_orders(core: Core, account: Account, coin: str | None) -> None:
-    for oid in list(account.live):
-        order = core.state.orders.get(oid)
-        if order is not None and order.is_live and coin in (None, order.coin):
-            finish(core, order, "liquidatedCanceled")
+    live = core.live_orders(account.address)
+    concerned = [order for order in live if coin in (None, order.coin)]
+    finish_all(core, concerned, "liquidatedCanceled")
     settle_consequences(core)
 
 
@@ -165,15 +200,19 @@ def _is_beyond_the_book(core: Core, account: Account, coins: Iterable[str]) -> b
 
 
 def _close_at_market(core: Core, account: Account, coin: str) -> None:
-    """Send the position, or its first part, to the book."""
+    """Send the position, or its first part, to the book, if there is anything in it."""
     position = account.positions[coin]
     mark, size = core.mark(coin), abs(position.size)
     own, cash = position.isolated, account.cash
+    side, worst = _market_terms(core, coin, position)
+    quote = core.books[coin].best(side.opposite)
+    if quote is None or not crosses(side, worst, quote.price):
+        return
     if size * mark > WHOLE_UP_TO and core.now_ms() >= account.cooldown_ms:
         instrument = core.instruments[coin]
         size = max(instrument.round_size(size * FIRST_PART), instrument.lot)
         account.cooldown_ms = core.now_ms() + COOLDOWN_MS
-    order = _market_order(core, account, coin, position, size)
+    order = _market_order(core, account, coin, (side, worst), size)
     core.liquidating = Liquidation(account.address, mark, "market")
     try:
         take(core, order, order.price)
@@ -190,17 +229,23 @@ def _close_at_market(core: Core, account: Account, coin: str) -> None:
                 left.isolated = ZERO
 
 
-def _market_order(
-    core: Core, account: Account, coin: str, position: Position, size: Decimal
-) -> Order:
+def _market_terms(core: Core, coin: str, position: Position) -> tuple[Side, Decimal]:
+    """Side and worst price of an order that closes the position."""
     side = Side.SELL if position.size > 0 else Side.BUY
     worst = 1 + TOLERANCE if side is Side.BUY else 1 - TOLERANCE
+    return side, core.instruments[coin].round_price(core.mark(coin) * worst)
+
+
+def _market_order(
+    core: Core, account: Account, coin: str, terms: tuple[Side, Decimal], size: Decimal
+) -> Order:
+    side, worst = terms
     order = Order(
         oid=core.new_oid(),
         user=account.address,
         coin=coin,
         side=side,
-        price=core.instruments[coin].round_price(core.mark(coin) * worst),
+        price=worst,
         size=size,
         original_size=size,
         tif="LiquidationMarket",

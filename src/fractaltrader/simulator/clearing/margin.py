@@ -18,6 +18,7 @@ from fractaltrader.simulator.state import Account, Position
 from fractaltrader.simulator.trading.book import NO_CLAIMS, Claims
 
 DEFAULT_LEVERAGE = 20
+NO_COINS: dict[str, Claims] = {}
 Marks = Callable[[str], Decimal]
 
 
@@ -49,7 +50,10 @@ def cross_value(account: Account, marks: Marks) -> Decimal:
     """Cash that no isolated position holds plus unrealised profit of cross positions, USDC."""
     value = account.cash
     for coin, held in account.positions.items():
-        value += unrealized(held, marks(coin)) if held.isolated is None else -held.isolated
+        if held.isolated is not None:
+            value -= held.isolated
+        else:
+            value += unrealized(held, marks(coin))
     return value
 
 
@@ -69,18 +73,20 @@ def initial_margin(notional: Decimal, leverage: int) -> Decimal:
     return floor_micro(notional / leverage)
 
 
-def exposure(size: Decimal, mark: Decimal, claims: Claims, *, opening: bool) -> Decimal:
+def exposure(size: Decimal, mark: Decimal, claims: Claims) -> Decimal:
     """Notional of the worst case, all buys or all sells of `claims`, for a position of `size`.
 
     Orders against the position first reduce it; only what exceeds it opens, at the orders' average
-    price. With `opening` the position itself is left out: it holds margin of its own.
+    price.
     """
-    long, short = max(size, ZERO), max(-size, ZERO)
-    buys = _beyond(short, claims.bid_size, claims.bid_notional)
-    sells = _beyond(long, claims.ask_size, claims.ask_notional)
-    if opening:
-        return max(buys, sells)
-    return max(abs(size) * mark, long * mark + buys, short * mark + sells)
+    if not size:
+        return max(claims.bid_notional, claims.ask_notional)
+    held = abs(size)
+    if size > 0:
+        against = _beyond(held, claims.ask_size, claims.ask_notional)
+        return max(held * mark + claims.bid_notional, against)
+    against = _beyond(held, claims.bid_size, claims.bid_notional)
+    return max(held * mark + claims.ask_notional, against)
 
 
 def _beyond(held: Decimal, size: Decimal, notional: Decimal) -> Decimal:
@@ -93,10 +99,30 @@ def _beyond(held: Decimal, size: Decimal, notional: Decimal) -> Decimal:
 def coin_requirement(core: Core, account: Account, coin: str, claims: Claims) -> Decimal:
     """Margin that position and `claims` on a coin ask of the cross balance, USDC."""
     leverage = leverage_of(account, core.instruments[coin])
+    if is_isolated(core, account, coin):
+        return _isolated_requirement(core, account, coin, claims, leverage)
     size = position_size(account, coin)
-    alone = is_isolated(core, account, coin)
-    mark = ZERO if alone else core.mark(coin)
-    return initial_margin(exposure(size, mark, claims, opening=alone), leverage)
+    return initial_margin(exposure(size, core.mark(coin), claims), leverage)
+
+
+def _isolated_requirement(
+    core: Core, account: Account, coin: str, claims: Claims, leverage: int
+) -> Decimal:
+    """What `claims` open needs margin of its own; a reversal has what the close releases."""
+    size = position_size(account, coin)
+    buys = _beyond(max(-size, ZERO), claims.bid_size, claims.bid_notional)
+    sells = _beyond(max(size, ZERO), claims.ask_size, claims.ask_notional)
+    same, against = (buys, sells) if size > 0 else (sells, buys)
+    reversal = initial_margin(against, leverage) - released(core, account, coin)
+    return max(initial_margin(same, leverage), reversal, ZERO)
+
+
+def released(core: Core, account: Account, coin: str) -> Decimal:
+    """What closing an isolated position at the mark gives back to the cross balance, USDC."""
+    position = account.positions.get(coin)
+    if position is None or position.isolated is None:
+        return ZERO
+    return max(isolated_value(position, core.mark(coin)), ZERO)
 
 
 def claims_on(core: Core, account: Account, coin: str) -> Claims:
@@ -107,7 +133,7 @@ def claims_on(core: Core, account: Account, coin: str) -> Claims:
 
 def total_requirement(core: Core, account: Account, *, but: str | None = None) -> Decimal:
     """Margin asked of the cross balance over every coin except `but`, USDC."""
-    claims, total = core.claims.get(account.address, {}), ZERO
+    claims, total = core.claims.get(account.address, NO_COINS), ZERO
     for coin in account.positions:
         if coin != but:
             total += coin_requirement(core, account, coin, claims.get(coin, NO_CLAIMS))
@@ -122,9 +148,7 @@ def has_room(
 ) -> bool:
     """Whether the cross balance covers a further order, other resting orders included."""
     claims = claims_on(core, account, coin)
-    with_order = Claims(claims.bid_size, claims.bid_notional, claims.ask_size, claims.ask_notional)
-    with_order.change(side, size, price)
-    after = coin_requirement(core, account, coin, with_order)
+    after = coin_requirement(core, account, coin, claims.with_order(side, size, price))
     if after + total_requirement(core, account, but=coin) <= cross_value(account, core.mark):
         return True
     return after <= coin_requirement(core, account, coin, claims)
@@ -137,8 +161,10 @@ def can_carry(
     held = position_size(account, coin)
     leverage = leverage_of(account, core.instruments[coin])
     if is_isolated(core, account, coin):
-        opened = max(size - max(-signed(side, held), ZERO), ZERO)
-        needed = initial_margin(opened * price, leverage)
+        closed = max(-signed(side, held), ZERO)
+        needed = initial_margin(max(size - closed, ZERO) * price, leverage)
+        if closed:
+            needed = max(needed - released(core, account, coin), ZERO)
     else:
         needed = initial_margin(abs(held + signed(side, size)) * price, leverage)
     for other, position in account.positions.items():

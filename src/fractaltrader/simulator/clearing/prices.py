@@ -105,12 +105,19 @@ def _book_median(core: Core, coin: str, market: Market, mid: Decimal) -> Decimal
     return median(quotes) if quotes else mid
 
 
-def observe(core: Core) -> None:
-    """Account for what stood since the last time; call before anything changes at a new time."""
-    now = core.now_ms()
+def observe(core: Core) -> list[str]:
+    """Account for what stood since the last time; call before anything changes at a new time.
+
+    Returns the coins whose mark has moved.
+    """
+    now, moved = core.now_ms(), []
     for coin, market in core.state.markets.items():
         if market.prices.observed_ms != now:
+            before = market.prices.mark_shift
             _observe(core, coin, market, now)
+            if market.prices.mark_shift != before:
+                moved.append(coin)
+    return moved
 
 
 def _observe(core: Core, coin: str, market: Market, now: int) -> None:
@@ -166,11 +173,17 @@ def refresh(core: Core, coin: str) -> None:
     prices.mark_shift = median(inputs) - mid
 
 
-def after_move(core: Core, coin: str) -> None:
-    """The feed's price moved: set the mark anew unless nothing keeps it from that price."""
+def after_move(core: Core, coin: str) -> bool:
+    """The feed's price moved: set the mark anew unless nothing keeps it from that price.
+
+    Returns whether the mark's distance from it has changed.
+    """
     prices = core.state.markets[coin].prices
-    if not _is_quiet(prices) or prices.oracle_offset:
-        refresh(core, coin)
+    if _is_quiet(prices) and not prices.oracle_offset:
+        return False
+    before = prices.mark_shift
+    refresh(core, coin)
+    return prices.mark_shift != before
 
 
 def _is_quiet(prices: Prices) -> bool:

@@ -114,7 +114,7 @@ class Mirror:
                 try:
                     status, answer = await self._transport.post("/info", body)
                     book = msgspec.json.decode(answer, type=_Book) if status == 200 else _Book()
-                except (TransportError, msgspec.DecodeError):
+                except (TransportError, msgspec.DecodeError, UnicodeDecodeError):
                     continue  # a book that is seconds old does no harm
                 exchange.resemble(coin, *(_quoted(side) for side in book.levels))
             await asyncio.sleep(BOOK_SECONDS)

@@ -23,6 +23,8 @@ HEADERS = {
 }
 _PREFLIGHT = {"access-control-allow-methods": "*", "access-control-allow-headers": "*"}
 _PATHS = ("/info", "/exchange")
+# Larger bodies are refused unparsed; the venue's own limit is not recorded.
+MAX_BODY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def respond(
     kind = content_type.partition(";")[0].strip().lower()
     if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         return Reply(415, TEXT, b"Expected request with `Content-Type: application/json`")
+    if len(body) > MAX_BODY_BYTES:
+        return Reply(413, TEXT, b"Failed to buffer the request body: length limit exceeded")
     return answer(exchange, path, body, meter)
 
 
@@ -78,8 +82,8 @@ def answer(
         result = handler(request)
         if meter is not None:
             meter.charge(request, result)
-    # Endless nesting ends in a RecursionError.
-    except (msgspec.DecodeError, RecursionError) as error:
+    # Endless nesting ends in a RecursionError, a string that is no UTF-8 in the other.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Reply(400, TEXT, f"Failed to parse the request body as JSON: {error}".encode())
     except UnprocessableError as error:
         return Reply(422, TEXT, str(error).encode())

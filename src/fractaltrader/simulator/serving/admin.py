@@ -1,11 +1,14 @@
 """Paths of our own beside the venue's: faucet, state of affairs, faults, the inspection page.
 
-The server listens on the loopback interface only, so these are for who is at the machine.
+The server listens on the loopback interface only, so these are for who is at the machine; pages of
+other sites, which the browser of who is there may have open, are turned away.
 """
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -19,6 +22,28 @@ from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.protocol.gateway import JSON
 
 ACCOUNTS_SHOWN = 50
+OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def local_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse /admin to what a browser sends for a page of another host (its Origin, or its Host
+    where a foreign name was pointed here)."""
+    if request.path.startswith("/admin"):
+        origin = request.headers.get("Origin")
+        for url in (f"http://{request.host}", *([origin] if origin is not None else [])):
+            if _host_of(url) not in OWN_HOSTS:
+                return web.Response(status=403, text="admin: only pages of this machine may ask")
+    return await handler(request)
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 class Admin:
@@ -55,7 +80,7 @@ class Admin:
             body = msgspec.json.decode(await request.read(), type=dict[str, str | int | float])
             amount = Decimal(str(body["usd"]))
             self._exchange.faucet(str(body["user"]), amount)
-        except (msgspec.DecodeError, KeyError, InvalidOperation):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, InvalidOperation):
             return _refused('faucet: send {"user": "0x…", "usd": "10000"}')
         except UserError as error:
             return _refused(str(error))
@@ -119,7 +144,7 @@ class Admin:
             body = msgspec.json.decode(await request.read())
             many = isinstance(body, dict) and "fault" in body
             plan = parse_plan(body) if many else [parse_fault(body)]
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refused(f"faults: the body is no JSON ({error})")
         except UserError as error:
             return _refused(str(error))
@@ -141,7 +166,7 @@ class Admin:
         try:
             body = msgspec.json.decode(await request.read(), type=dict[str, bool])
             self._faults.switch(_number_of(request), on=body["enabled"])
-        except (msgspec.DecodeError, KeyError):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
             return _refused('faults: send {"enabled": true} or {"enabled": false}')
         except UserError as error:
             return _refused(str(error))

@@ -69,13 +69,17 @@ async def serve(market: Feed | Tape | None, options: ServeOptions, tell: Tell) -
         exchange, follow = await _mirroring(options.mirror, options)
     else:
         exchange, follow = _replaying(_given(market), options, tell)
-    for address, usd in options.faucet:
-        if address.lower() not in exchange.state.accounts:
-            exchange.faucet(address, usd)
     exchange.address_limits = options.limits
     faults = Injector(options.faults, options.seed)
     server = Server(exchange, market, options.speed, limits=options.limits, faults=faults)
-    url = await server.start(options.port)
+    try:
+        for address, usd in options.faucet:
+            if address.lower() not in exchange.state.accounts:
+                exchange.faucet(address, usd)
+        url = await server.start(options.port)
+    except UserError:
+        follow.close()
+        raise
     tasks = [asyncio.create_task(follow)]
     if options.state_file is not None:
         tasks.append(asyncio.create_task(_keep_saving(exchange, options.state_file)))

@@ -13,16 +13,15 @@ from fractaltrader.simulator.faults.requests import LostConnectionError, carried
 from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.feeds.tape import Tape
 from fractaltrader.simulator.local_exchange import LocalExchange
-from fractaltrader.simulator.protocol.gateway import JSON, Reply, respond
+from fractaltrader.simulator.protocol.gateway import JSON, MAX_BODY_BYTES, Reply, respond
 from fractaltrader.simulator.protocol.limits import ClientMeter
-from fractaltrader.simulator.serving.admin import Admin
+from fractaltrader.simulator.serving.admin import Admin, local_pages_only
 from fractaltrader.simulator.serving.link import SocketLink
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3001
 # A client that does not read is dropped before it fills our memory.
 FRAMES_WAITING = 10_000
-MAX_BODY_BYTES = 1 << 20
 
 
 class Server:
@@ -57,7 +56,7 @@ class Server:
 
     async def start(self, port: int) -> str:
         """Listen on `port` (0 picks a free one); the URL. Raises UserError when it is taken."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[local_pages_only])
         app.router.add_get("/ws", self._websocket)
         self._admin.add_routes(app.router)
         app.router.add_route("*", "/{path:.*}", self._request)

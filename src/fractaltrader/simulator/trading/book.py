@@ -43,6 +43,15 @@ class Claims:
     ask_size: Decimal = ZERO
     ask_notional: Decimal = ZERO
 
+    def with_order(self, side: Side, size: Decimal, price: Decimal) -> "Claims":
+        """These claims and those of one more order."""
+        notional = size * price
+        if side is BUY:
+            bids = self.bid_size + size, self.bid_notional + notional
+            return Claims(*bids, self.ask_size, self.ask_notional)
+        asks = self.ask_size + size, self.ask_notional + notional
+        return Claims(self.bid_size, self.bid_notional, *asks)
+
     def change(self, side: Side, size: Decimal, price: Decimal) -> None:
         """Add `size` (below zero: take away) at `price`."""
         if side is BUY:
@@ -92,6 +101,8 @@ class CoinBook:
         # The modelled levels computed so far, good for one tick and mid.
         self._ladders: dict[Side, list[tuple[Decimal, Decimal]]] = {}
         self._tops: dict[Side, Quote] = {}
+        # What `best` has answered, good until something of that side changes.
+        self._bests: dict[Side, Quote] = {}
         self._ladder_tick, self._ladder_mid = -1, market.mid
 
     @property
@@ -118,6 +129,7 @@ class CoinBook:
 
     def add(self, order: Order) -> None:
         """Queue a resting order by price and time, or an armed trigger by its trigger price."""
+        self._bests.pop(order.side, None)
         queue, price = self._place_of(order)
         queue.add(price, order)
         if order.reduce_only:
@@ -127,6 +139,7 @@ class CoinBook:
 
     def remove(self, order: Order) -> None:
         """Take out an order that `add` queued."""
+        self._bests.pop(order.side, None)
         queue, price = self._place_of(order)
         queue.remove(price, order)
         if order.reduce_only:
@@ -139,8 +152,10 @@ class CoinBook:
 
     def shrink(self, order: Order, size: Decimal) -> None:
         """Take `size` off a queued order: it was executed, or exceeds the position."""
-        if order.phase == "resting" and not order.reduce_only:
-            self._claim(order, -size)
+        if order.phase == "resting":
+            self._bests.pop(order.side, None)
+            if not order.reduce_only:
+                self._claim(order, -size)
         order.size -= size
 
     def _claim(self, order: Order, size: Decimal) -> None:
@@ -164,7 +179,7 @@ class CoinBook:
     def _rung(self, mid: Decimal, side: Side, level: int) -> tuple[Decimal, Decimal]:
         """Price and full depth of a modelled level, computed once a tick."""
         market = self.market
-        self._keep_up(mid)
+        self._keep_up()
         ladder = self._ladders[side]
         while len(ladder) <= level:
             number = len(ladder)
@@ -188,6 +203,15 @@ class CoinBook:
 
     def best(self, side: Side) -> Quote | None:
         """The quote of `side` that a taker meets first."""
+        self._keep_up()
+        known = self._bests.get(side)
+        if known is None:
+            known = self._find_best(side)
+            if known is not None:
+                self._bests[side] = known
+        return known
+
+    def _find_best(self, side: Side) -> Quote | None:
         modelled = self._best_modelled(side)
         resting = self._resting[side]
         if not resting:
@@ -200,10 +224,6 @@ class CoinBook:
 
     def _best_modelled(self, side: Side) -> Quote | None:
         """The first of `modelled`, which every order asks for, remembered until it changes."""
-        mid = self.market.mid
-        if mid is None:
-            return None
-        self._keep_up(mid)
         top = self._tops.get(side)
         if top is None:
             top = next(self.modelled(side), None)
@@ -211,12 +231,14 @@ class CoinBook:
                 self._tops[side] = top
         return top
 
-    def _keep_up(self, mid: Decimal) -> None:
+    def _keep_up(self) -> None:
         """Forget the modelled levels of another tick or mid."""
-        if self._ladder_tick != self.market.tick or self._ladder_mid is not mid:
+        market = self.market
+        if self._ladder_tick != market.tick or self._ladder_mid is not market.mid:
             self._ladders = {BUY: [], SELL: []}
             self._tops = {}
-            self._ladder_tick, self._ladder_mid = self.market.tick, mid
+            self._bests = {}
+            self._ladder_tick, self._ladder_mid = market.tick, market.mid
 
     def best_resting(self, side: Side) -> Decimal | None:
         """Best price of users' orders of `side`."""
@@ -231,10 +253,14 @@ class CoinBook:
         return self._rung(mid, side, 0)[0]
 
     def take_modelled(self, side: Side, quote: Quote, size: Decimal) -> None:
-        """Use up `size` of a modelled level until the next tick."""
+        """Use up `size` of the best modelled level, `quote`, until the next tick."""
         taken = self._taken(side)
         taken[quote.level] = taken.get(quote.level, ZERO) + size
-        self._tops.pop(side, None)
+        self._bests.pop(side, None)
+        if size < quote.size:
+            self._tops[side] = quote._replace(size=quote.size - size)
+        else:
+            self._tops.pop(side, None)
 
     def levels(self, side: Side) -> Iterator[Level]:
         """Aggregated levels of `side`, best first, computed only as far as they are asked for."""
@@ -262,6 +288,13 @@ class CoinBook:
             # The mid at or beyond a resting price means the market came to the order.
             if queue and crosses(side, queue.best, mid):
                 return queue.first
+        return self.fired()
+
+    def fired(self) -> Order | None:
+        """A trigger the mark has reached, the earlier one first."""
+        mid = self.market.mid
+        if mid is None or not (self._below or self._above):
+            return None
         mark = mid + self.market.prices.mark_shift
         heads = (queue.first for queue in (self._below, self._above) if queue)
         fired = [order for order in heads if is_fired(order, mark)]

@@ -67,5 +67,4 @@ def _trade(core: Core, coin: str, size: Decimal) -> None:
 def _print(core: Core, coin: str, side: Side, price: Decimal, size: Decimal) -> None:
     """A trade within the modelled market: nobody's account changes."""
     house, now = core.state.house.address, core.now_ms()
-    trade = Trade(coin, side, price, size, now, core.new_hash(), core.new_tid(), (house, house))
-    core.record_trade(trade)
+    core.record_trade(Trade(coin, side, price, size, now, *core.new_trade(), (house, house)))

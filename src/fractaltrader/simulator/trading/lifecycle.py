@@ -20,6 +20,20 @@ def register(core: Core, order: Order) -> None:
     _forget_oldest(core, account)
 
 
+def oid_of_cloid(core: Core, user: str, cloid: str) -> int:
+    """The live order of that cloid, else the newest that had it; 0 when there is none.
+
+    Cloids may repeat: a later order that was refused does not hide one that still lives.
+    """
+    account = core.account(user)
+    newest = account.cloids.get(cloid, 0)
+    known = core.state.orders.get(newest)
+    if known is None or known.is_live:
+        return newest
+    live = (oid for oid in reversed(account.live) if core.state.orders[oid].cloid == cloid)
+    return next(live, newest)
+
+
 def unregister(core: Core, order: Order) -> None:
     """As if `order` had never been placed."""
     account = core.account(order.user)
@@ -67,8 +81,19 @@ def finish(core: Core, order: Order, status: str) -> None:
         if order.children or order.siblings:
             core.filled.append(order.oid)
         return
-    for child in waiting_children(core, order):
-        finish(core, child, "canceled")
+    if order.children:
+        for child in waiting_children(core, order):
+            finish(core, child, "canceled")
+
+
+def finish_all(core: Core, orders: list[Order], status: str) -> None:
+    """End the live ones of `orders` with `status`, each once.
+
+    Children go before their parent, which would take them along as merely cancelled.
+    """
+    for order in sorted(orders, key=lambda order: (order.parent is None, -order.oid)):
+        if order.is_live:
+            finish(core, order, status)
 
 
 def waiting_children(core: Core, order: Order) -> list[Order]:

@@ -37,6 +37,13 @@ def take(core: Core, taker: Order, limit: Decimal) -> None:
             finish(core, maker, "selfTradeCanceled")
         else:
             size = min(taker.size, quote.size)
+            if maker.reduce_only:
+                # An execution just before may have taken the position from under it.
+                held = core.account(maker.user)
+                size = min(size, accounts.reducible(held, maker.coin, maker.side))
+                if not size:
+                    finish(core, maker, "reduceOnlyCanceled")
+                    continue
             refusal = _maker_refusal(core, maker, size)
             if refusal is None:
                 _settle(core, taker, maker, quote.price, size, trade_hash)
@@ -56,7 +63,7 @@ def meet_resting(core: Core, maker: Order, size: Decimal) -> None:
     if refusal is not None:
         finish(core, maker, refusal)
         return
-    trade = (core.new_hash(), core.new_tid())
+    trade = core.new_trade()
     _book_house(core, maker.coin, maker.side.opposite, maker.price, size)
     _print(core, maker, None, maker.price, size, trade, maker.side.opposite)
     _book_user(core, maker, maker.price, size, trade, crossed=False)

@@ -24,7 +24,7 @@ from fractaltrader.simulator.protocol.forms.orders import (
 from fractaltrader.simulator.refusal import RefusedError
 from fractaltrader.simulator.state import Order
 from fractaltrader.simulator.trading.book import crosses
-from fractaltrader.simulator.trading.lifecycle import finish
+from fractaltrader.simulator.trading.lifecycle import finish, oid_of_cloid
 from fractaltrader.simulator.trading.placing import Status, place_batch
 from fractaltrader.simulator.trading.triggers import settle_consequences
 
@@ -45,8 +45,7 @@ def cancel(core: Core, user: str, action: CancelAction) -> Response:
 
 def cancel_by_cloid(core: Core, user: str, action: CancelByCloidAction) -> Response:
     """Cancel orders by client order id."""
-    cloids = core.account(user).cloids
-    targets = [(item.asset, cloids.get(item.cloid, 0)) for item in action.cancels]
+    targets = [(item.asset, oid_of_cloid(core, user, item.cloid)) for item in action.cancels]
     statuses = [_cancel(core, user, *target, fast=action.f) for target in targets]
     return _with_statuses("cancel", statuses)
 
@@ -96,7 +95,7 @@ def _modify(core: Core, user: str, reference: int | str, new: OrderWire, *, alwa
     once, and is placed as post-only; such a one that is not leaves the original as it was.
     """
     if isinstance(reference, str):
-        reference = core.account(user).cloids.get(reference, 0)
+        reference = oid_of_cloid(core, user, reference)
     order = _live_order(core, user, new.a, reference)
     if order is None and not always:
         return {"error": "Cannot modify canceled or filled order"}

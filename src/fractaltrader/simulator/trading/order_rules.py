@@ -48,7 +48,8 @@ def check_wire(
         return "Order has invalid size."
     if price <= 0:
         return "Order has invalid price."
-    if core.books[instrument.coin].mid is None:
+    market = core.state.markets[instrument.coin]
+    if market.mid is None or market.is_delisted:
         return "Trading is halted."
     is_market_trigger = order.t.trigger is not None and order.t.trigger.is_market
     if not is_market_trigger and is_outside(price, core.mark(instrument.coin)):

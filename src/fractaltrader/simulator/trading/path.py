@@ -30,7 +30,8 @@ def move(core: Core, coin: str, price: Decimal, *, jump: bool, volume: Decimal) 
         market.mid = liquidation.first_stop(core, coin, book.next_stop(price))
         _drain(core, coin)
         liquidation.check(core, coin)
-    prices.after_move(core, coin)
+    if prices.after_move(core, coin):
+        _follow_mark(core, coin)
     funding.begin(core)
     core.state.last_move_ms = core.now_ms()
     core.candles[coin].update(core.now_ms(), price, volume)
@@ -39,6 +40,20 @@ def move(core: Core, coin: str, price: Decimal, *, jump: bool, volume: Decimal) 
         flow.spread(core, coin, side, volume)
     if core.state.twaps:
         twap.watch(core, coin)
+
+
+def drift(core: Core) -> None:
+    """Prices as of now; where averages over time moved a mark, triggers and liquidations follow."""
+    for coin in prices.observe(core):
+        _follow_mark(core, coin)
+
+
+def _follow_mark(core: Core, coin: str) -> None:
+    """The mark moved by itself: resting orders, which look at the mid, are not concerned."""
+    while (order := core.books[coin].fired()) is not None:
+        fire(core, order)
+        settle_consequences(core)
+    liquidation.check(core, coin)
 
 
 def _drain(core: Core, coin: str) -> None:

@@ -159,6 +159,8 @@ def _place_family(
     for child in children:
         child.parent = parent.oid
         child.status = "open"
+        # Reduce-only of size 0 means the whole position (hyperliquid.md 3.3).
+        child.follows_position = not child.original_size
         enliven(core, child, "waiting")
     _make_siblings(children)
     status = submit(core, parent)
@@ -182,8 +184,10 @@ def _child_fault(core: Core, child: Order) -> str | None:
 
 
 def _make_siblings(orders: list[Order]) -> None:
+    """Stops and targets cancel each other; several targets of one position do not."""
     for order in orders:
-        order.siblings = [other.oid for other in orders if other is not order]
+        others = [other for other in orders if other.terms.kind != order.terms.kind]
+        order.siblings = [other.oid for other in others]
 
 
 def new_order(core: Core, user: str, draft: Draft, builder: Builder | None = None) -> Order:
@@ -257,7 +261,9 @@ def submit(core: Core, order: Order) -> dict[str, Any]:
 
 
 def _reference(order: Order) -> dict[str, Any]:
-    return {"oid": order.oid} | ({"cloid": order.cloid} if order.cloid is not None else {})
+    if order.cloid is None:
+        return {"oid": order.oid}
+    return {"oid": order.oid, "cloid": order.cloid}
 
 
 def _resting(order: Order) -> dict[str, Any]:

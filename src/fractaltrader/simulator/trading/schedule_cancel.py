@@ -7,7 +7,7 @@ from fractaltrader.simulator.core import Core, Handler
 from fractaltrader.simulator.numbers import truncated
 from fractaltrader.simulator.protocol.forms.timed import ScheduleCancelAction
 from fractaltrader.simulator.refusal import RefusedError
-from fractaltrader.simulator.trading.lifecycle import finish
+from fractaltrader.simulator.trading.lifecycle import finish_all
 from fractaltrader.simulator.trading.triggers import settle_consequences
 
 LEAST_AHEAD_MS = 5_000
@@ -55,9 +55,7 @@ def run(core: Core) -> None:
         del scheduled[user]
         count = _triggered_today(core, user) + 1
         core.state.cancels_triggered[user] = (now // DAY_MS, count)
-        # Children before their parent, which would take them along as merely cancelled.
-        for order in reversed(core.live_orders(user)):
-            finish(core, order, "scheduledCancel")
+        finish_all(core, core.live_orders(user), "scheduledCancel")
         settle_consequences(core)
 
 

@@ -78,7 +78,11 @@ def settle_consequences(core: Core) -> None:
 
 def _family_of_filled(core: Core, order: Order) -> None:
     for sibling in live_siblings(core, order):
-        finish(core, sibling, "siblingFilledCanceled")
+        # One for the whole position stands for what is left of it.
+        user, coin, side = sibling.user, sibling.coin, sibling.side
+        stays = sibling.follows_position and accounts.reducible(core.account(user), coin, side)
+        if not stays:
+            finish(core, sibling, "siblingFilledCanceled")
     for child in waiting_children(core, order):
         # An earlier child may have fired at once and ended this one.
         if child.phase != "waiting":

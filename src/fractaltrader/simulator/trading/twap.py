@@ -84,7 +84,8 @@ def _terms_of(core: Core, action: TwapOrderAction) -> TwapTerms:
 
 def _fault_of(core: Core, user: str, terms: TwapTerms) -> str | None:
     instrument = core.instruments[terms.coin]
-    if core.books[terms.coin].mid is None:
+    market = core.state.markets[terms.coin]
+    if market.mid is None or market.is_delisted:
         return "Trading is halted."
     if terms.size == 0:
         return "Order has zero size."
@@ -223,6 +224,8 @@ def _note(core: Core, twap: Twap, status: str) -> None:
 
 def next_due(core: Core) -> int | None:
     """When the next slice of anybody is due, UTC epoch ms."""
+    if not core.state.twaps:
+        return None
     times = [twap.next_ms for twap in core.state.twaps.values() if twap.next_ms is not None]
     return min(times, default=None)
 

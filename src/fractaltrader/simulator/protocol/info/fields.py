@@ -5,6 +5,7 @@ from typing import Any
 from fractaltrader.errors import UserError
 from fractaltrader.market import Timeframe
 from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.month_candles import DAY, MONTH
 from fractaltrader.simulator.protocol.forms.common import UnprocessableError, address_of
 
 Request = dict[str, Any]
@@ -36,12 +37,15 @@ def coin_of(core: Core, request: Request) -> str | None:
     return coin if coin in core.books else None
 
 
-def candle_interval(core: Core, coin: str, interval: str) -> Timeframe:
-    """The interval, when it can be built from the coin's base bars; else UnprocessableError."""
+def candle_interval(core: Core, coin: str, interval: str) -> Timeframe | None:
+    """The interval, None for a calendar month, when it can be built from the coin's base bars.
+
+    Else UnprocessableError.
+    """
     try:
-        timeframe = Timeframe.parse(interval)
+        timeframe = DAY if interval == MONTH else Timeframe.parse(interval)
     except UserError:
         raise UnprocessableError(f"unknown interval {interval!r}") from None
     if timeframe.ms % core.candles[coin].timeframe.ms:
         raise UnprocessableError(f"no {interval} candles of {coin} in this market")
-    return timeframe
+    return None if interval == MONTH else timeframe

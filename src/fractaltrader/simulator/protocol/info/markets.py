@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.month_candles import months
 from fractaltrader.simulator.protocol.forms.common import UnprocessableError
 from fractaltrader.simulator.protocol.info.fields import (
     FAR_FUTURE_MS,
@@ -30,6 +31,8 @@ def _candle_snapshot(core: Core, request: Request) -> Any:
     timeframe = candle_interval(core, coin, text_of(wanted, "interval"))
     start = time_of(wanted, "startTime")
     end = time_of(wanted, "endTime", FAR_FUTURE_MS)
+    if timeframe is None:
+        return months(core.candles[coin], start, end)
     return core.candles[coin].snapshot(timeframe, start, end)
 
 
@@ -38,8 +41,9 @@ def _l2_book(core: Core, request: Request) -> Any:
     if coin is None:
         return None
     figures, mantissa = request.get("nSigFigs"), request.get("mantissa")
-    if figures not in (None, 2, 3, 4, 5) or mantissa not in (None, 1, 2, 5):
-        raise UnprocessableError("invalid nSigFigs or mantissa")
+    for value, allowed in ((figures, (2, 3, 4, 5)), (mantissa, (1, 2, 5))):
+        if value is not None and (type(value) is not int or value not in allowed):
+            raise UnprocessableError("invalid nSigFigs or mantissa")
     return markets.l2_book(core, coin, figures, mantissa)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.core import FILLS_KEPT, Core
 from fractaltrader.simulator.numbers import ZERO, truncated
 from fractaltrader.simulator.protocol.forms.common import UnprocessableError
 from fractaltrader.simulator.protocol.info.fields import FAR_FUTURE_MS, Request, time_of, user_of
@@ -76,7 +76,7 @@ def _user_fills(core: Core, request: Request) -> Any:
 
 
 def _user_fills_by_time(core: Core, request: Request) -> Any:
-    fills = core.account_or_empty(user_of(request)).fills
+    fills = core.account_or_empty(user_of(request)).fills[-FILLS_KEPT:]
     if _flag(request, "aggregateByTime"):
         fills = list(aggregated(fills))
     return [fill_view(fill) for fill in _in_time(request, fills)[:FILLS_PER_PAGE]]
@@ -88,7 +88,7 @@ def _slice_fills(core: Core, request: Request) -> Any:
 
 
 def _slice_fills_by_time(core: Core, request: Request) -> Any:
-    fills = _in_time(request, core.account_or_empty(user_of(request)).slice_fills)
+    fills = _in_time(request, core.account_or_empty(user_of(request)).slice_fills[-FILLS_KEPT:])
     return [slice_fill(fill) for fill in fills[:FILLS_PER_PAGE]]
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from fractaltrader.market import Timeframe
 from fractaltrader.simulator.core import Core
+from fractaltrader.simulator.month_candles import MONTH, this_month
 from fractaltrader.simulator.protocol.topics.topic import OPTIONAL, REQUIRED, Subscription, Topic
 from fractaltrader.simulator.protocol.views import markets
 
@@ -47,7 +48,8 @@ def _recent_trades(core: Core, wanted: Subscription) -> Any:
 
 
 def _candle(core: Core, wanted: Subscription) -> Any:
-    return core.candles[wanted["coin"]].current(Timeframe.parse(wanted["interval"]))
+    series, interval = core.candles[wanted["coin"]], wanted["interval"]
+    return this_month(series) if interval == MONTH else series.current(Timeframe.parse(interval))
 
 
 def _candle_change(old: Any, new: Any) -> Any:

@@ -84,7 +84,11 @@ class Streams:
             self._schedule(audience)
         if sink in audience.sinks:
             raise SubscriptionError(f"Already subscribed: {compact(subscription)}")
+        if audience.told is not None and audience.topic.tells_changes:
+            # From now on changes are told against the newcomer's snapshot, to everybody.
+            self._tell(audience)
         audience.sinks.append(sink)
+        self._core.outbox.is_heard = True
         sink(frame("subscriptionResponse", {"method": "subscribe", "subscription": wanted}))
         first = None if audience.topic.now is None else audience.topic.now(self._core, wanted)
         if first is not None:
@@ -125,6 +129,7 @@ class Streams:
         del self._topics[key][compact(audience.wanted)]
         if not self._topics[key]:
             del self._topics[key]
+        self._core.outbox.is_heard = bool(self._topics)
         for listed in (self._timed, self._watching):
             if audience in listed:
                 listed.remove(audience)

@@ -42,6 +42,11 @@ class Topic(NamedTuple):
     change: Callable[[Any, Any], Any] = _newest
     wire: Callable[[Any], Any] = _as_is
 
+    @property
+    def tells_changes(self) -> bool:
+        """Whether what is sent again depends on what was sent before."""
+        return self.change is not _newest
+
 
 def frame(channel: str, data: Any) -> dict[str, Any]:
     """A message of the WebSocket."""

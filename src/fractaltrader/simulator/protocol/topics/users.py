@@ -5,6 +5,7 @@ from typing import Any
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.market.instrument import to_wire
+from fractaltrader.simulator.clearing.funding import payment_view
 from fractaltrader.simulator.core import Core, OrderChange
 from fractaltrader.simulator.protocol.info import answers
 from fractaltrader.simulator.protocol.info.orders import aggregated
@@ -37,22 +38,14 @@ def _user_fills(core: Core, wanted: Subscription) -> Any:
 
 
 def _user_fundings(core: Core, wanted: Subscription) -> Any:
-    paid = _ask(core, "userFunding", wanted["user"], startTime=0)
-    return {
-        "isSnapshot": True,
-        "user": wanted["user"],
-        "fundings": [_funding(row["time"], row["delta"]) for row in paid],
-    }
-
-
-def _funding(time_ms: int, delta: dict[str, Any]) -> dict[str, Any]:
-    """A payment as the streams show it: without its type, time first."""
-    kept = ("coin", "usdc", "szi", "fundingRate", "nSamples")
-    return {"time": time_ms} | {key: delta[key] for key in kept}
+    paid = core.account_or_empty(wanted["user"]).fundings
+    rows = [{"time": payment.time_ms} | payment_view(payment) for payment in paid]
+    return {"isSnapshot": True, "user": wanted["user"], "fundings": rows}
 
 
 def _ledger(core: Core, wanted: Subscription) -> Any:
-    rows = _ask(core, "userNonFundingLedgerUpdates", wanted["user"], startTime=0)
+    ledger = core.account_or_empty(wanted["user"]).ledger
+    rows = [{"time": e.time_ms, "hash": e.hash, "delta": e.delta} for e in ledger]
     return {"isSnapshot": True, "user": wanted["user"], "nonFundingLedgerUpdates": rows}
 
 

@@ -74,6 +74,8 @@ def _listed(core: Core, coin: str) -> dict[str, Any]:
         "maxLeverage": item.max_leverage,
         "marginTableId": tiers.table_id(market),
     }
+    if market.is_delisted:
+        view["isDelisted"] = True
     if market.margin_mode is not None:
         view |= {"onlyIsolated": True, "marginMode": market.margin_mode}
     return view
@@ -100,7 +102,8 @@ def asset_context(core: Core, coin: str) -> dict[str, Any]:
     mid = mid_price(core, coin)
     previous = day_ago_price(series, now) or mid or ZERO
     premium, impact = prices.premium(core, coin), prices.impact_prices(core, coin)
-    has_book = premium is not None and impact is not None
+    is_delisted = core.state.markets[coin].is_delisted
+    has_book = premium is not None and impact is not None and not is_delisted
     return {
         "funding": venue_number(funding.predicted_rate(core, coin)),
         "openInterest": venue_number(open_interest(core, coin)),
