@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+WORKERS ?= auto
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ demo: $(STAMP) ## Watch the bot trade on the local exchange (under a minute)
 	$(BIN)/fractal demo
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 validate: $(STAMP) ## Simulated weeks of faults, then the crash matrix (hours)
 	$(BIN)/fractal validate --days 7 --scenario all --seeds 20

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -29,6 +32,7 @@ from fractaltrader.simulator.serving.transport import (
 )
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 
+T = TypeVar("T")
 COINS = ("BTC", "ETH", "SOL")
 DAY_MS = 24 * 3_600_000
 MINUTE_MS = 60_000
@@ -131,18 +135,27 @@ class Machine:
 
     async def start(self, venue: HyperliquidVenue) -> None:
         """What a start of the bot asks for: a warm-up of every coin above all."""
-        await venue.instruments()
-        await venue.role()
-        await venue.learn_limits()
-        now = await venue.time_ms()
+        await self.insist(venue.instruments)
+        await self.insist(venue.role)
+        await self.insist(venue.learn_limits)
+        now = await self.insist(venue.time_ms)
         for coin in COINS:
-            await venue.candles(coin, FIFTEEN, now - 5_000 * FIFTEEN.ms, now)
-            await venue.set_leverage(coin, 3)
+            history = partial(venue.candles, coin, FIFTEEN, now - 5_000 * FIFTEEN.ms, now)
+            await self.insist(history)
+            await self.insist(partial(venue.set_leverage, coin, 3))
 
     async def reconcile(self, venue: HyperliquidVenue) -> None:
-        await venue.fills(self.end_ms - DAY_MS)
-        await venue.account()
-        await venue.open_orders()
+        await self.insist(partial(venue.fills, self.end_ms - DAY_MS))
+        await self.insist(venue.account)
+        await self.insist(venue.open_orders)
+
+    async def insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask again where the budget has no room for long, as the bot's own retry does."""
+        while True:
+            try:
+                return await ask()
+            except RateLimitedError:
+                await self.clock.sleep_ms(2_000)
 
     async def bot(self, key: int) -> None:
         """Reconciles every minute (every five once the eventful eight hours are over), enters on
@@ -161,12 +174,14 @@ class Machine:
             await self.clock.sleep_ms(step * MINUTE_MS)
 
     async def enter(self, venue: HyperliquidVenue, coin: str, cloid: str) -> None:
-        await venue.with_priority(Priority.ENTER).account()
-        mid = (await venue.with_priority(Priority.ENTER).mid_prices())[coin]
+        entering = venue.with_priority(Priority.ENTER)
+        await self.insist(entering.account)
+        mid = (await self.insist(entering.mid_prices))[coin]
         instrument = self.instruments[coin]
         price = instrument.round_price(mid / 2)
         size = instrument.round_size(Decimal(50) / price)
-        await venue.place([OrderRequest(instrument, Side.BUY, size, price, cloid)], bracket=False)
+        order = OrderRequest(instrument, Side.BUY, size, price, cloid)
+        await self.insist(partial(venue.place, [order], bracket=False))
         await venue.cancel(coin, cloid)
 
     async def protection(self, key: int) -> None:

@@ -33,8 +33,8 @@ NOT_REPRODUCIBLE = {
     75: "gas of spot transfers: there are no spot pairs",
     84: "deployer actions: there are none",
     89: "an answer of the firewall in front of the venue",
-    103: "a client library's own text; the server's is not recorded (test_limits)",
-    106: "closing of a silent socket: test_limits",
+    103: "a client library's own text; the server's is not recorded (test_venue_limits)",
+    106: "closing of a silent socket: test_venue_limits",
     107: "frames that stop: test_faults",
 }
 # Rows without a recorded text, or whose text quotes another row (34).

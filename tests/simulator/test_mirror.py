@@ -8,12 +8,14 @@ import pytest
 from fractaltrader.data.synthetic import generated_market
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.http import HttpTransport
-from fractaltrader.market import Timeframe
+from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+from fractaltrader.exchange.transport import Transport
+from fractaltrader.market import Clock, Timeframe
 from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.faults.injector import Injector
 from fractaltrader.simulator.faults.plan import DroppedSocket
 from fractaltrader.simulator.feeds.feed import Feed
-from fractaltrader.simulator.feeds.mirror import Mirror
+from fractaltrader.simulator.feeds.mirror import NOBODY, Mirror
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.serving.server import Server
 from fractaltrader.simulator.serving.transport import InProcessTransport
@@ -24,6 +26,11 @@ INTERVAL = Timeframe.parse("5m")
 MARKETS = generated_market(
     ["BTC", "ETH", "SOL"], days=2, timeframe=INTERVAL, seed=5, start_ms=1_735_689_600_000
 )
+
+
+def _public(transport: Transport, clock: Clock) -> HyperliquidVenue:
+    """The venue as anybody may read it."""
+    return HyperliquidVenue(transport, None, account=NOBODY, clock=clock, mainnet=False)
 
 
 def test_prices_and_candles_are_the_venues() -> None:
@@ -39,7 +46,7 @@ def test_prices_and_candles_are_the_venues() -> None:
         )
         faults = Injector([DroppedSocket(probability=0.02)], seed=3)
         transport = InProcessTransport(venue, clock, faults=faults, limits=False)
-        mirror = Mirror(transport, ["SOL", "BTC"], INTERVAL, clock)
+        mirror = Mirror(_public(transport, clock), ["SOL", "BTC"], INTERVAL, clock)
         replay = asyncio.create_task(feed.run(venue, clock))
         await asyncio.sleep(1)
         exchange = LocalExchange(await mirror.listings(), clock=clock, seed=2)
@@ -83,8 +90,8 @@ def test_a_venue_over_the_network_is_followed() -> None:
         transport = HttpTransport(await server.start(0))
         try:
             with pytest.raises(UserError, match=r"does not trade 'ETC'; did you mean 'ETH'\?"):
-                await Mirror(transport, ["ETC"], INTERVAL, clock).listings()
-            mirror = Mirror(transport, ["ETH"], INTERVAL, clock)
+                await Mirror(_public(transport, clock), ["ETC"], INTERVAL, clock).listings()
+            mirror = Mirror(_public(transport, clock), ["ETH"], INTERVAL, clock)
             exchange = LocalExchange(await mirror.listings(), clock=clock)
             following = asyncio.create_task(mirror.run(exchange))
             venue.move("ETH", Decimal(3_210))

@@ -64,6 +64,7 @@ class CandleSeries:
         self.coin = coin
         self.timeframe = timeframe
         self.forming: FormingBar | None = None
+        self._adopts = False
         self._parts: dict[str, _ClosedPart] = {}
         self._rows: dict[str, array[Any]] = {
             name: array("q" if name == "open_time" else "d") for name in COLUMNS
@@ -75,6 +76,8 @@ class CandleSeries:
 
     def update(self, time_ms: int, price: Decimal, volume: Decimal) -> None:
         """The price moved to `price` at `time_ms`, `volume` base units traded on the way."""
+        if self._adopts:
+            return
         open_time = self.timeframe.floor(time_ms)
         bar = self.forming
         if bar is not None and bar.open_time != open_time:
@@ -94,9 +97,12 @@ class CandleSeries:
         )
 
     def adopt(self, bar: Bar) -> None:
-        """`bar` is the one that forms; an older one changes nothing."""
-        forming = self.forming
-        if forming is not None and bar.open_time < forming.open_time:
+        """Take a bar of somebody else's candles; from then on the price path makes none here."""
+        self._adopts = True
+        forming, times = self.forming, self._rows["open_time"]
+        newest = forming.open_time if forming else times[-1] + 1 if times else 0
+        if bar.open_time < newest:
+            self._correct(bar)
             return
         count = 1
         if forming is not None and bar.open_time > forming.open_time:
@@ -105,6 +111,18 @@ class CandleSeries:
             count = forming.count
         open_, high, low, close, volume = (Decimal(repr(value)) for value in bar[1:])
         self.forming = FormingBar(bar.open_time, open_, high, low, close, volume, count)
+
+    def _correct(self, bar: Bar) -> None:
+        """A closed bar, replaced or put where it was missing."""
+        self._parts.clear()
+        times = self._rows["open_time"]
+        place = bisect_left(times, bar.open_time)
+        known = place < len(times) and times[place] == bar.open_time
+        for name, value in zip(COLUMNS, bar, strict=True):
+            if known:
+                self._rows[name][place] = value
+            else:
+                self._rows[name].insert(place, value)
 
     def _close(self, bar: FormingBar) -> None:
         for name, value in zip(COLUMNS, bar.row(), strict=True):

@@ -38,7 +38,6 @@ INVARIANTS = {
 }
 # Folder: state, five backups, five damaged ones, locks, ledger with its two companions.
 MOST_FILES = 24
-LEDGER_BYTES_A_DAY = 4_000_000
 VIOLATIONS_KEPT = 20
 
 
@@ -75,9 +74,7 @@ class AccountWatch:
         self._entries()
         positions, lacking = self.week.exposure()
         self._protection(positions, lacking, elapsed_ms, alive=alive, working=working)
-        self._agreement(
-            positions, elapsed_ms, alive=alive, working=working and not self.week.paused
-        )
+        self._agreement(positions, elapsed_ms, alive=alive, working=working)
         self._files()
 
     def _protection(

@@ -54,8 +54,6 @@ RESTART_SECONDS = 10.0
 OPERATOR_SECONDS = 120.0
 LAST_LIFE_SECONDS = 150.0
 STOP_SECONDS = 180.0
-# The budget's longest pause after a 429, and a minute to grow from nothing to a reconciliation.
-PAUSE_AFTER_429_MS = 180_000
 DAY_SECONDS = 86_400.0
 KEEPING_US_FROM_ACTING = (Unreachable, RateLimit, HalfOpen, Halt, PostOnly)
 URL = "http://validation:1"
@@ -144,12 +142,6 @@ class Week(World):
         """Whether something keeps even a perfect bot from acting."""
         blocked = any(next(self.injector.open(kind), None) for kind in KEEPING_US_FROM_ACTING)
         return blocked or self.disk.full
-
-    @property
-    def paused(self) -> bool:
-        """Whether the budget may still keep reads back because of a 429 of the venue's."""
-        refused = self.wire.last_429_ms
-        return refused is not None and self.own.now_ms() - refused < PAUSE_AFTER_429_MS
 
     @property
     def last_life_seconds(self) -> float:

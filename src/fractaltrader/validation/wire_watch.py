@@ -38,7 +38,6 @@ class WireWatch:
     def __init__(self, folder: Path, own: Clock, market: Clock, violate: Violate) -> None:
         self.own_429 = 0
         self.injected_429 = 0
-        self.last_429_ms: int | None = None
         self.failures_ms: deque[int] = deque(maxlen=10_000)  # market time
         self.refused_entries = 0
         self.most_failures = 0  # within a minute
@@ -123,7 +122,6 @@ class WireWatch:
             return
         if status == 429:
             self.injected_429 += 1
-            self.last_429_ms = self._own.now_ms()
         self.failed()
 
     def failed(self) -> None:

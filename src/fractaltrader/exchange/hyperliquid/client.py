@@ -37,6 +37,7 @@ from fractaltrader.exchange.transport import Transport
 from fractaltrader.market import Bar, Clock, Instrument, Timeframe
 
 T = TypeVar("T")
+Quotes = list[tuple[Decimal, Decimal]]
 E = TypeVar("E", wire.FundingEntry, wire.LedgerUpdate)
 
 # The venue returns at most this many fills per request.
@@ -129,6 +130,11 @@ class HyperliquidVenue:
 
     async def mid_prices(self) -> dict[str, Decimal]:
         return await self._info({"type": "allMids"}, dict[str, Decimal])
+
+    async def book(self, coin: str) -> tuple[Quotes, Quotes]:
+        """Bids and asks as (price, size), best first."""
+        bids, asks = (await self._info({"type": "l2Book", "coin": coin}, wire.BookData)).levels
+        return [(bid.px, bid.sz) for bid in bids], [(ask.px, ask.sz) for ask in asks]
 
     async def open_orders(self) -> list[OpenOrder]:
         request = {"type": "frontendOpenOrders", "user": self._account}

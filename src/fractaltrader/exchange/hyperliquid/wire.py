@@ -138,6 +138,17 @@ class FillData(msgspec.Struct, rename="camel"):
     liquidation: dict[str, Any] | None = None
 
 
+class LevelData(msgspec.Struct):
+    px: Decimal
+    sz: Decimal
+
+
+class BookData(msgspec.Struct):
+    """`l2Book`: bids and asks, best first."""
+
+    levels: tuple[list[LevelData], list[LevelData]]
+
+
 class CandleData(msgspec.Struct):
     """A candle of `candleSnapshot` or of the `candle` channel; `t` is its open, `s` its coin."""
 

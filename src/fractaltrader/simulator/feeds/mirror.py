@@ -2,26 +2,23 @@
 
 import asyncio
 from dataclasses import replace
-from decimal import Decimal
-
-import msgspec
 
 from fractaltrader.errors import UserError, did_you_mean
-from fractaltrader.exchange.errors import ExchangeError, TransportError
+from fractaltrader.exchange.errors import ExchangeError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.port import CandleUpdate, Connected
-from fractaltrader.exchange.transport import Transport
 from fractaltrader.market import Bar, Candles, Clock, Timeframe
 from fractaltrader.market.instrument import to_decimal
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 
+# Any address but the bot's own: the public feed needs none.
 NOBODY = "0x" + "0" * 40
 BARS = 5_000
 BOOK_SECONDS = 5.0
 
 
 class Mirror:
-    """The candles and books of `coins` on the venue behind `transport`.
+    """The candles and books of `coins` on `venue`.
 
     The price follows every change of the venue's candle, visiting a new high or low on the way,
     and the candles are the venue's own. Spread and depth of the modelled market are those of the
@@ -29,12 +26,10 @@ class Mirror:
     """
 
     def __init__(
-        self, transport: Transport, coins: list[str], timeframe: Timeframe, clock: Clock
+        self, venue: HyperliquidVenue, coins: list[str], timeframe: Timeframe, clock: Clock
     ) -> None:
         """`clock` shows the venue's time, UTC epoch ms."""
-        self._transport = transport
-        # Any address but the bot's own: the public feed needs none.
-        self._venue = HyperliquidVenue(transport, None, account=NOBODY, clock=clock, mainnet=False)
+        self._venue = venue
         self._coins = coins
         self._timeframe = timeframe
         self._clock = clock
@@ -101,33 +96,18 @@ class Mirror:
         else:
             rising = bar.close >= bar.open
             extremes = [bar.open, *((bar.low, bar.high) if rising else (bar.high, bar.low))]
+        exchange.adopt_candle(coin, bar)
         path = [to_decimal(price) for price in extremes]
         for price in path:
             exchange.move(coin, price)
         exchange.move(coin, to_decimal(bar.close), volume=to_decimal(traded))
-        exchange.adopt_candle(coin, bar)
 
     async def _follow_books(self, exchange: LocalExchange) -> None:
         while True:
             for coin in self._coins:
-                body = msgspec.json.encode({"type": "l2Book", "coin": coin})
                 try:
-                    status, answer = await self._transport.post("/info", body)
-                    book = msgspec.json.decode(answer, type=_Book) if status == 200 else _Book()
-                except (TransportError, msgspec.DecodeError, UnicodeDecodeError):
+                    bids, asks = await self._venue.book(coin)
+                except ExchangeError:
                     continue  # a book that is seconds old does no harm
-                exchange.resemble(coin, *(_quoted(side) for side in book.levels))
+                exchange.resemble(coin, bids, asks)
             await asyncio.sleep(BOOK_SECONDS)
-
-
-class _Level(msgspec.Struct):
-    px: Decimal
-    sz: Decimal
-
-
-class _Book(msgspec.Struct):
-    levels: tuple[list[_Level], list[_Level]] = msgspec.field(default_factory=lambda: ([], []))
-
-
-def _quoted(side: list[_Level]) -> list[tuple[Decimal, Decimal]]:
-    return [(level.px, level.sz) for level in side]

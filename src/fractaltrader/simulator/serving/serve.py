@@ -13,12 +13,15 @@ from fractaltrader.errors import UserError
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.errors import ExchangeError
 from fractaltrader.exchange.http import HttpTransport
+from fractaltrader.exchange.hyperliquid.connect import connect
+from fractaltrader.exchange.limits import Priority
+from fractaltrader.home import fractal_home
 from fractaltrader.market import Timeframe
 from fractaltrader.market.bars import utc
 from fractaltrader.simulator.faults.injector import Injector
 from fractaltrader.simulator.faults.plan import Fault
 from fractaltrader.simulator.feeds.feed import Feed
-from fractaltrader.simulator.feeds.mirror import Mirror
+from fractaltrader.simulator.feeds.mirror import NOBODY, Mirror
 from fractaltrader.simulator.feeds.tape import Tape
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.serving.server import Server
@@ -144,7 +147,16 @@ async def _mirroring(
     """The exchange at another venue's prices, in real time; raises UserError when it is silent."""
     clock = SystemClock()
     transport = HttpTransport(mirrored.url)
-    mirror = Mirror(transport, mirrored.coins, mirrored.timeframe, clock)
+    venue = connect(
+        transport,
+        mirrored.url,
+        None,
+        account=NOBODY,
+        home=fractal_home(),
+        spender="mirror",
+        priority=Priority.INFORM,
+    )
+    mirror = Mirror(venue, mirrored.coins, mirrored.timeframe, clock)
 
     async def follow(exchange: LocalExchange) -> None:
         try:
