@@ -42,6 +42,13 @@ def test_demo_on_recorded_candles(
     assert "entries whose stop came with them" in screen.getvalue()
 
 
+@pytest.mark.slow
+def test_the_demo_of_make_trades_its_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make demo` shows goes through to its last day and its audit, whatever the bot loses."""
+    monkeypatch.setenv("FRACTAL_HOME", str(tmp_path))
+    demo(candles=None, days=30, timeframe="15m", strategy="liquidity_sweep", seed=7, seconds=0)
+
+
 def test_the_demo_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second demo in the same home starts afresh and agrees again."""
     monkeypatch.setenv("FRACTAL_HOME", str(tmp_path))

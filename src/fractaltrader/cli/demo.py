@@ -31,12 +31,15 @@ def demo(
 
     from fractaltrader.cli.demo_run import Plan, play_and_report
     from fractaltrader.config import Config, TradeConfig
+    from fractaltrader.risk.breaker_parameters import BreakerParameters
 
     markets = _markets(candles, days, timeframe, seed)
     base_ms = next(iter(markets.values())).timeframe.ms
     history_bars = _history_days(timeframe) * DAY_MS // base_ms
     trade = TradeConfig(coins=tuple(markets), timeframe=timeframe, strategy=strategy)
-    plan = Plan(markets, history_bars, Config(trade=trade), seed)
+    # A month is shown whole; a real bot would stop at this loss and ask for a person.
+    config = Config(trade=trade, breaker=BreakerParameters(max_drawdown=0.9))
+    plan = Plan(markets, history_bars, config, seed)
     play_and_report(plan, seconds=seconds, console=Console())
 
 
