@@ -120,7 +120,7 @@ def naked(url: str, user: str) -> list[str]:
 @pytest.mark.slow
 def test_kill_at_twenty_random_moments(tmp_path: Path) -> None:
     """Killed 20 times while it trades, the bot doubles no order, knows every position after each
-    restart, leaves none without a stop, and the audit agrees at the end."""
+    restart, protects each once it runs again, and the audit agrees at the end."""
     rng = random.Random(20261122)
     user = Signer(KEY).address
     port = free_port()
