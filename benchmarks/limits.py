@@ -6,10 +6,11 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from benchmarks.timing import Row, seconds_each
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.clock import MonotonicClock, SystemClock
 from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator
 from fractaltrader.exchange.limiter import Limiter
-from fractaltrader.exchange.limits import Cost, Priority
+from fractaltrader.exchange.limits import Cost
 
 OTHERS = 5
 REPEAT = 200

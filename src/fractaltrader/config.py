@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator
 
 from fractaltrader.errors import UserError, did_you_mean
-from fractaltrader.exchange.limits import BudgetParameters
+from fractaltrader.exchange.budget_parameters import BudgetParameters
 from fractaltrader.home import fractal_home
 from fractaltrader.live.parameters import DataParameters, GuardParameters, ReconcileParameters
 from fractaltrader.risk.breaker_parameters import BreakerParameters

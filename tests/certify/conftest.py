@@ -1,4 +1,4 @@
-"""Compiled kernels and markets that the certificate's tests share."""
+"""Markets that the certificate's tests share."""
 
 from pathlib import Path
 
@@ -7,13 +7,6 @@ import pytest
 from fractaltrader.data.candle_files import load_candles
 from fractaltrader.data.synthetic import generated_market
 from fractaltrader.market import Candles, Timeframe
-
-
-@pytest.fixture(autouse=True)
-def _kernels_in_pytest_cache(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FRACTAL_HOME", str(request.config.cache.mkdir("fractal")))
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,10 @@
-"""A market, its facts, and a cache for compiled kernels."""
+"""A market and its facts."""
 
 import pytest
 
 from fractaltrader.chart import Fact, engine_facts
 from fractaltrader.data.synthetic import generated_market
 from fractaltrader.market import Candles, Timeframe
-
-
-@pytest.fixture(autouse=True)
-def _kernels_in_pytest_cache(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FRACTAL_HOME", str(request.config.cache.mkdir("fractal")))
 
 
 @pytest.fixture(scope="session")

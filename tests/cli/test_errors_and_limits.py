@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 
 from fractaltrader.cli.errors import accuracy_lines, catalogue_document
 from fractaltrader.cli.main import app
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.catalogue import ROWS
 from fractaltrader.exchange.classify import classify_refusal
 from fractaltrader.exchange.clock import MonotonicClock
 from fractaltrader.exchange.errors import CriticalError, error_record
 from fractaltrader.exchange.limiter import Limiter, budget_path
-from fractaltrader.exchange.limits import Cost, Priority
+from fractaltrader.exchange.limits import Cost
 from fractaltrader.live.ledger import Ledger
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -14,19 +14,12 @@ from hypothesis import strategies as st
 
 from fractaltrader.errors import UserError
 from fractaltrader.exchange import limits
-from fractaltrader.exchange.budget_parameters import HEAVIEST
+from fractaltrader.exchange.budget_parameters import HEAVIEST, BudgetParameters, Priority
 from fractaltrader.exchange.clock import MonotonicClock
 from fractaltrader.exchange.errors import ConfigurationError, RateLimitedError
 from fractaltrader.exchange.hyperliquid.weights import action_cost, extra_weight, info_cost
 from fractaltrader.exchange.limiter import Limiter, budget_path, load_budget, peek
-from fractaltrader.exchange.limits import (
-    MINUTE_MS,
-    PROTECT_BOUND_MS,
-    BudgetParameters,
-    BudgetState,
-    Cost,
-    Priority,
-)
+from fractaltrader.exchange.limits import MINUTE_MS, PROTECT_BOUND_MS, BudgetState, Cost
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 
 ACCOUNT = "0x" + "ab" * 20
@@ -412,7 +405,8 @@ from random import Random
 from fractaltrader.exchange.budget_parameters import HEAVIEST
 from fractaltrader.exchange.clock import MonotonicClock
 from fractaltrader.exchange.limiter import Limiter
-from fractaltrader.exchange.limits import Cost, Priority
+from fractaltrader.exchange.budget_parameters import Priority
+from fractaltrader.exchange.limits import Cost
 
 async def main():
     own = Limiter(Path(sys.argv[1]), MonotonicClock(), spender=sys.argv[2], rng=Random(1))

@@ -15,12 +15,13 @@ import pytest
 from test_limits import SlidingMinute
 
 from fractaltrader.data.synthetic import generated_market
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import RateLimitedError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.weights import action_cost, extra_weight, info_cost
 from fractaltrader.exchange.limiter import Limiter, Ticket
-from fractaltrader.exchange.limits import PROTECT_BOUND_MS, Cost, Priority
+from fractaltrader.exchange.limits import PROTECT_BOUND_MS, Cost
 from fractaltrader.exchange.port import OrderRequest, Side, Trigger
 from fractaltrader.market import Timeframe
 from fractaltrader.market.universe import instruments_for

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fractaltrader.exchange.budget_parameters import BudgetParameters, Priority
 from fractaltrader.exchange.errors import (
     ExchangeError,
     OrderGoneError,
@@ -21,7 +22,7 @@ from fractaltrader.exchange.errors import (
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.limiter import Limiter, peek
-from fractaltrader.exchange.limits import BudgetParameters, BudgetState, Priority
+from fractaltrader.exchange.limits import BudgetState
 from fractaltrader.exchange.port import OrderRequest, OutcomeKind, Side
 from fractaltrader.market import Instrument
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fractaltrader.exchange.backoff import JitteredExponential
+from fractaltrader.exchange.budget_parameters import BudgetParameters
 from fractaltrader.exchange.errors import CriticalError, TransportError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.feed_watch import (
@@ -22,7 +23,6 @@ from fractaltrader.exchange.hyperliquid.feed_watch import (
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.stream import LONGEST_DELAY, Stream
 from fractaltrader.exchange.limiter import Limiter
-from fractaltrader.exchange.limits import BudgetParameters
 from fractaltrader.exchange.port import CandleUpdate, Connected, Disconnected, StreamEvent
 from fractaltrader.market import Bar, Timeframe
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual

@@ -11,7 +11,7 @@ from hyperliquid.utils import signing as sdk
 from virtual_world import KEY, World
 
 from fractaltrader.config import Config, TradeConfig, VenueConfig
-from fractaltrader.exchange.limits import Priority
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.port import Account, CandleUpdate, ClockSkew
 from fractaltrader.live.assembly import build_bot
 from fractaltrader.live.closed_bars import ClosedBars, without_holes

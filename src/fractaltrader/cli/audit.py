@@ -34,12 +34,12 @@ def audit(name: RunName = None) -> None:
 async def audit_run(folder: Path) -> "list[Line]":
     """Audit the run in `folder` against its venue, or the exchange its demo left behind."""
     from fractaltrader.errors import UserError
+    from fractaltrader.exchange.budget_parameters import Priority
     from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.exchange.hyperliquid.connect import connect
-    from fractaltrader.exchange.limits import Priority
     from fractaltrader.exchange.transport import Transport
     from fractaltrader.home import fractal_home
     from fractaltrader.live.audit import audit as compare

@@ -43,11 +43,11 @@ async def _watch(config: "Config", folder: Path) -> None:
     import signal
 
     from fractaltrader.errors import UserError
+    from fractaltrader.exchange.budget_parameters import Priority
     from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import CriticalError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.exchange.hyperliquid.connect import connect
-    from fractaltrader.exchange.limits import Priority
     from fractaltrader.home import fractal_home
     from fractaltrader.live.guard import Guard, guard_bound_ms
     from fractaltrader.live.ledger import Ledger

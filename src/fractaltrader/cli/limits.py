@@ -8,7 +8,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fractaltrader.exchange.limits import BudgetParameters, BudgetState
+    from fractaltrader.exchange.budget_parameters import BudgetParameters
+    from fractaltrader.exchange.limits import BudgetState
 
 DEFERRALS_SHOWN = 10
 
@@ -40,7 +41,7 @@ def show_budget(
     from rich.table import Table
 
     from fractaltrader.exchange import limits as budget
-    from fractaltrader.exchange.limits import Priority
+    from fractaltrader.exchange.budget_parameters import Priority
 
     used = budget.used_weight(state)
     console.print(

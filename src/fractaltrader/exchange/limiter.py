@@ -18,9 +18,10 @@ import msgspec
 import structlog
 
 from fractaltrader.exchange import limits
+from fractaltrader.exchange.budget_parameters import BudgetParameters, Priority
 from fractaltrader.exchange.clock import PacedClock
 from fractaltrader.exchange.errors import ConfigurationError, RateLimitedError
-from fractaltrader.exchange.limits import BudgetParameters, BudgetState, Cost, Priority, Wait
+from fractaltrader.exchange.limits import BudgetState, Cost, Wait
 from fractaltrader.exchange.locked_file import LockedFile
 
 T = TypeVar("T")

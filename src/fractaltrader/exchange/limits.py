@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fractaltrader.exchange.budget_parameters import BudgetParameters as BudgetParameters
-from fractaltrader.exchange.budget_parameters import Priority as Priority
+from fractaltrader.exchange.budget_parameters import BudgetParameters, Priority
 
 MINUTE_MS = 60_000
 SECOND_MS = 1_000

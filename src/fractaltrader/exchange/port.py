@@ -6,8 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Protocol, Self
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import Classified
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.market import Bar, Instrument, Timeframe
 
 

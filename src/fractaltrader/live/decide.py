@@ -4,8 +4,8 @@ import asyncio
 import math
 from dataclasses import replace
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import TransientError
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import Account, Position
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.freshness import Facts, Freshness

@@ -7,8 +7,8 @@ reduce-only order can neither open nor turn a position, and after its expiry it 
 from collections.abc import Collection
 from decimal import Decimal
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import RejectedError, UnknownOutcomeError
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import Position
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import (

@@ -17,6 +17,7 @@ from decimal import Decimal
 import structlog
 
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import (
     CriticalError,
     ExchangeError,
@@ -24,7 +25,6 @@ from fractaltrader.exchange.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import (
     OpenOrder,
     OrderRequest,

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import RejectedError
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import OpenOrder, OrderOutcome, OutcomeKind, Position, Side
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import exit_expiry, exit_orders, flatten_order

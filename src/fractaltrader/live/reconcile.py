@@ -1,7 +1,7 @@
 """Bring what we know in line with what the venue says: at start, on reconnect and on a timer."""
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import CriticalError
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import Account, OpenOrder
 from fractaltrader.live.by_hand import notice_orders
 from fractaltrader.live.desk import Desk

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping, Set
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import RejectedError
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import OpenOrder
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import Role, identity_of

@@ -3,7 +3,7 @@
 from fractaltrader.smc.events import Event, EventKind
 from fractaltrader.smc.parameters import Parameters
 from fractaltrader.strategies.base import Signal, SignalColumns, Strategy, StrategySession
-from fractaltrader.strategies.kernel_strategy import StrategyKind
+from fractaltrader.strategies.kernel_strategy import StrategyKind, scan_of
 from fractaltrader.strategies.registry import STRATEGIES, load_strategy
 from fractaltrader.strategies.user import Proposal, UserStrategy
 
@@ -20,4 +20,5 @@ __all__ = [
     "StrategySession",
     "UserStrategy",
     "load_strategy",
+    "scan_of",
 ]

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc.engine import BATCH_ROWS, columns
-from fractaltrader.smc.events import FloatArray, IntArray, new_buffer
-from fractaltrader.smc.kernel import compiled
+from fractaltrader.smc.events import EventBuffer, FloatArray, IntArray, new_buffer
+from fractaltrader.smc.kernel import compiled, kernel
 from fractaltrader.smc.parameters import Parameters
 from fractaltrader.smc.state import as_record, pack, unpack_into
 from fractaltrader.strategies.base import (
@@ -57,6 +58,47 @@ class StrategyKind:
     def strategy(self, params: Parameters) -> "KernelStrategy":
         """The strategy with `params`."""
         return KernelStrategy(self.name, params, self)
+
+
+def _step(*_bar: Any) -> bool:
+    """Stands in `_scan` for a strategy's own `step`."""
+    raise NotImplementedError
+
+
+def _scan(
+    config: Any,
+    state: Any,
+    events: EventBuffer,
+    time: IntArray,
+    open_: FloatArray,
+    high: FloatArray,
+    low: FloatArray,
+    close: FloatArray,
+    volume: FloatArray,
+    bars: IntArray,
+    records: FloatArray,
+) -> int:
+    count = 0
+    for t in range(len(close)):
+        if _step(
+            config, state, events, time[t], open_[t], high[t], low[t], close[t], volume[t],
+            records[count],
+        ):  # fmt: skip
+            bars[count] = t
+            count += 1
+    return count
+
+
+def scan_of(step: Callable[..., bool]) -> Callable[..., int]:
+    """The kernel that takes every bar to `step`, as a `StrategyKind` wants it.
+
+    It returns how many bars made a signal; their places and records fill the last two arrays.
+    """
+    # Machine code is kept on disk by name, so that each strategy's loop has its own.
+    name = f"scan_{step.__module__}_{step.__qualname__}".replace(".", "_")
+    scan = FunctionType(_scan.__code__, {**_scan.__globals__, _step.__name__: step}, name)
+    scan.__qualname__ = name
+    return kernel(scan)
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,11 @@ from fractaltrader.smc.events import (
     SWEEP,
     EventBuffer,
     FloatArray,
-    IntArray,
 )
 from fractaltrader.smc.events import SIDE as EVENT_SIDE
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.strategies.base import ATR, ENTRY, SIDE
-from fractaltrader.strategies.kernel_strategy import StrategyKind
+from fractaltrader.strategies.kernel_strategy import StrategyKind, scan_of
 from fractaltrader.strategies.setups import (
     COMMON_FACTORS,
     F_MAIN,
@@ -186,32 +185,6 @@ def step(
     return True
 
 
-@kernel
-def scan(
-    config: Config,
-    state: State,
-    events: EventBuffer,
-    time: IntArray,
-    open_: FloatArray,
-    high: FloatArray,
-    low: FloatArray,
-    close: FloatArray,
-    volume: FloatArray,
-    bars: IntArray,
-    records: FloatArray,
-) -> int:
-    """`step` over every bar: how many made a signal; their bars and records fill the arrays."""
-    count = 0
-    for t in range(len(close)):
-        if step(
-            config, state, events, time[t], open_[t], high[t], low[t], close[t], volume[t],
-            records[count],
-        ):  # fmt: skip
-            bars[count] = t
-            count += 1
-    return count
-
-
 def facts(record: list[float]) -> tuple[str, ...]:
     """The chain of facts behind a record, earliest first."""
     long = record[SIDE] > 0
@@ -236,7 +209,7 @@ LIQUIDITY_SWEEP = StrategyKind(
     new_config=new_config,
     new_state=new_state,
     step=step,
-    scan=scan,
+    scan=scan_of(step),
     facts=facts,
     warmup_bars=LiquiditySweepParameters.setup_warmup_bars,
 )

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.chronology import chronological
 from fractaltrader.exchange.classify import classify_body, classify_refusal
 from fractaltrader.exchange.errors import OrderGoneError
@@ -19,7 +20,6 @@ from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.stream import Stream
 from fractaltrader.exchange.hyperliquid.transfers import transfer
 from fractaltrader.exchange.limiter import Limiter
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.exchange.port import (
     Account,
     ClockSkew,

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 from random import Random
 
+from fractaltrader.exchange.budget_parameters import BudgetParameters, Priority
 from fractaltrader.exchange.clock import MonotonicClock, SystemClock
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator, nonce_path
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.limiter import Limiter, budget_path
-from fractaltrader.exchange.limits import BudgetParameters, Priority
 from fractaltrader.exchange.transport import Transport
 
 

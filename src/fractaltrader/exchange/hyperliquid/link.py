@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.classify import (
     classify_body,
     classify_refusal,
@@ -24,7 +25,7 @@ from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.weights import action_cost, extra_weight, info_cost
 from fractaltrader.exchange.limiter import Limiter, Ticket
-from fractaltrader.exchange.limits import Cost, Priority
+from fractaltrader.exchange.limits import Cost
 from fractaltrader.exchange.port import ClockSkew
 from fractaltrader.exchange.transport import Transport
 from fractaltrader.market import Clock

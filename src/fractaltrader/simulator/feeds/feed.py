@@ -1,27 +1,20 @@
 """Replays candles as price ticks on the local exchange."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 import numpy as np
 
 from fractaltrader.errors import UserError
-from fractaltrader.market import Bar, Candles, Clock, Instrument
+from fractaltrader.market import Bar, Candles, Instrument
 from fractaltrader.market.instrument import to_decimal
 from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.candles import TICKS_PER_BAR
+from fractaltrader.simulator.feeds.replay import Replay
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 
 VOLUME_STEP = Decimal("0.00001")
-
-
-class SleepingClock(Clock, Protocol):
-    """A clock that can wait."""
-
-    async def sleep_until(self, time_ms: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ def ticks_of(coin: str, bar: Bar, length_ms: int) -> list[Tick]:
     ]
 
 
-class Feed:
+class Feed(Replay):
     """Replays the base candles of several coins side by side, from `start_ms` on.
 
     Earlier bars are history that the exchange lists from the start (`listings`). Times are the
@@ -70,6 +63,7 @@ class Feed:
 
         Raises UserError for no candles, mixed timeframes or a start beyond the end.
         """
+        super().__init__()
         if not markets:
             raise UserError("feed: no candles; give at least one coin")
         candles = list(markets.values())
@@ -92,7 +86,6 @@ class Feed:
         self.start_ms = int(times[start])
         self.end_ms = int(times[-1]) + self.timeframe.ms
         self._times = times
-        self.ended = asyncio.Event()
         self._ticks = self._upcoming(start)
         self._next = next(self._ticks, None)
 
@@ -123,8 +116,7 @@ class Feed:
         """Drop ticks at or before `time_ms`: they were replayed before a restart."""
         while self._next is not None and self._next.time_ms <= time_ms:
             self._next = next(self._ticks, None)
-        if self._next is None:
-            self.ended.set()
+        self._note_end()
 
     def step(self, exchange: LocalExchange) -> bool:
         """Move the price by one tick; the clock must show `next_ms`. False at the end."""
@@ -133,19 +125,8 @@ class Feed:
             return False
         exchange.move(tick.coin, tick.price, jump=tick.jump, volume=tick.volume)
         self._next = next(self._ticks, None)
-        exchange.hold_time_at(self.next_ms)
-        if self._next is None:
-            self.ended.set()
+        self._hold(exchange)
         return True
-
-    async def run(self, exchange: LocalExchange, clock: SleepingClock) -> None:
-        """Replay to the end in the clock's time; a slow machine lags but skips nothing."""
-        exchange.hold_time_at(self.next_ms)
-        while (time_ms := self.next_ms) is not None:
-            await clock.sleep_until(time_ms)
-            # Coins that tick together move together: a snapshot falls between moments.
-            while self.next_ms == time_ms:
-                self.step(exchange)
 
     def _upcoming(self, start: int) -> Iterator[Tick]:
         rows = [int(np.searchsorted(item.open_time, self._times[start])) for item in self._candles]

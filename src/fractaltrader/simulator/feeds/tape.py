@@ -1,6 +1,5 @@
 """Replays recorded trades, and recorded order books where there are any."""
 
-import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,7 @@ from fractaltrader.errors import UserError
 from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import to_decimal
 from fractaltrader.market.universe import instrument_for
-from fractaltrader.simulator.feeds.feed import SleepingClock
+from fractaltrader.simulator.feeds.replay import Replay
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 
 TRADE_COLUMNS = ("exch_ms", "price", "size")
@@ -92,12 +91,13 @@ def _read(path: Path, needed: tuple[str, ...]) -> Any:
     return frame
 
 
-class Tape:
+class Tape(Replay):
     """Replays recordings side by side: each trade prints at its price and moves the market there,
     each book gives the modelled market its spread and depth."""
 
     def __init__(self, recordings: list[Recording]) -> None:
         """Raises UserError for no recordings or two of one coin."""
+        super().__init__()
         coins = [one.coin for one in recordings]
         if not coins or len(set(coins)) != len(coins):
             raise UserError(f"trades: {', '.join(coins) or 'none'}; give one file a coin")
@@ -110,7 +110,6 @@ class Tape:
         self._place = 0
         self.start_ms = int(self._times[0])
         self.end_ms = int(self._times[-1]) + 1
-        self.ended = asyncio.Event()
 
     @property
     def coins(self) -> list[str]:
@@ -136,8 +135,7 @@ class Tape:
     def skip_until(self, time_ms: int) -> None:
         """Drop what is at or before `time_ms`: it was replayed before a restart."""
         self._place = max(self._place, int(np.searchsorted(self._times, time_ms, side="right")))
-        if self.next_ms is None:
-            self.ended.set()
+        self._note_end()
 
     def step(self, exchange: LocalExchange) -> bool:
         """Replay one trade or book; the clock must show `next_ms`. False at the end."""
@@ -155,11 +153,6 @@ class Tape:
         self._hold(exchange)
         return True
 
-    def _hold(self, exchange: LocalExchange) -> None:
-        exchange.hold_time_at(self.next_ms)
-        if self.next_ms is None:
-            self.ended.set()
-
     def _show_book(self, exchange: LocalExchange, coin: str, row: Floats) -> None:
         levels = [level for level in row.reshape(-1, 4) if np.isfinite(level).all()]
         if not levels:
@@ -174,11 +167,3 @@ class Tape:
         if mid is None or not bids[0][0] <= mid <= asks[0][0]:
             near = asks[0][0] if mid is not None and mid > asks[0][0] else bids[0][0]
             exchange.move(coin, near, volume=Decimal(0))
-
-    async def run(self, exchange: LocalExchange, clock: SleepingClock) -> None:
-        """Replay to the end in the clock's time; a slow machine lags but skips nothing."""
-        exchange.hold_time_at(self.next_ms)
-        while (time_ms := self.next_ms) is not None:
-            await clock.sleep_until(time_ms)
-            while self.next_ms == time_ms:
-                self.step(exchange)

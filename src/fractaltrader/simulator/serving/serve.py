@@ -10,11 +10,11 @@ from typing import Any
 
 from fractaltrader.durable import write_file
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.errors import ExchangeError
 from fractaltrader.exchange.http import HttpTransport
 from fractaltrader.exchange.hyperliquid.connect import connect
-from fractaltrader.exchange.limits import Priority
 from fractaltrader.home import fractal_home
 from fractaltrader.market import Timeframe
 from fractaltrader.market.bars import utc

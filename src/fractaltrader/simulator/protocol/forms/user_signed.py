@@ -31,6 +31,9 @@ class UserSignedForm(ActionForm, kw_only=True, rename="camel"):
     def normalise(self) -> None:
         if not _CHAIN_ID.fullmatch(self.signature_chain_id):
             raise UnprocessableError("invalid signatureChainId")
+        for name, kind in self.FIELDS:
+            if kind == "address":  # hashed as a number, so its spelling is free
+                setattr(self, _snake(name), address_of(getattr(self, _snake(name))))
 
     def digest(self, nonce: int, *, mainnet: bool) -> bytes:
         """What the wallet signed, had it signed for this network and `nonce`.
@@ -170,7 +173,6 @@ class ApproveAgentAction(
 
     def normalise(self) -> None:
         super().normalise()
-        self.agent_address = address_of(self.agent_address)
         self.agent_name = self.agent_name or ""
 
 
@@ -188,7 +190,6 @@ class ApproveBuilderFeeAction(
 
     def normalise(self) -> None:
         super().normalise()
-        self.builder = address_of(self.builder)
         if not _PERCENT.fullmatch(self.max_fee_rate):
             raise UnprocessableError("invalid maxFeeRate")
 
@@ -203,10 +204,6 @@ class UserDexAbstractionAction(
     enabled: bool
     nonce: int
 
-    def normalise(self) -> None:
-        super().normalise()
-        self.user = address_of(self.user)
-
 
 class UserSetAbstractionAction(
     UserSignedForm, tag_field="type", tag="userSetAbstraction", kw_only=True
@@ -217,10 +214,6 @@ class UserSetAbstractionAction(
     user: str
     abstraction: str
     nonce: int
-
-    def normalise(self) -> None:
-        super().normalise()
-        self.user = address_of(self.user)
 
 
 class TokenDelegateAction(
@@ -238,10 +231,6 @@ class TokenDelegateAction(
     wei: int
     is_undelegate: bool
     nonce: int
-
-    def normalise(self) -> None:
-        super().normalise()
-        self.validator = address_of(self.validator)
 
 
 USER_SIGNED = (
