@@ -1,4 +1,4 @@
-"""`fractal run` killed with SIGKILL at twenty random moments while `fractal exchange` goes on."""
+"""`fractal run` killed with SIGKILL at random moments while `fractal exchange` goes on."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -21,9 +22,35 @@ from fractaltrader.exchange.hyperliquid.signing import Signer
 KEY = "0x" + "22" * 32
 FRACTAL = [sys.executable, "-c", "from fractaltrader.cli.main import main; main()"]
 PATIENCE_SECONDS = 60
-KILLS = 20
-# The market runs 45,000 times as fast as the bot's clock, so a block for hours would outlast it.
-BREAKER_OUT_OF_THE_WAY = """
+KILLS = 12
+SPEED = "15000"  # a bar of 15 minutes takes 60 ms: a busy machine's bot still keeps up
+# It enters every fourth bar and holds for a few, so that most kills strike within a trade.
+STRATEGY = """
+from fractaltrader.strategies import Proposal, UserStrategy
+
+class Restless(UserStrategy):
+    warmup_bars = 150
+
+    def on_bar(self, bar, events):
+        number = round(bar.open_time / 900_000)
+        if number % 4 == 0:
+            side = 1 if number % 8 else -1
+            stop, target = bar.close * (1 - 0.004 * side), bar.close * (1 + 0.006 * side)
+            return Proposal(side, stop, target, {"restless": 80}, ["the fourth bar"])
+"""
+# One entry in four meets a thin book and fills in part.
+FAULTS = """
+[[fault]]
+kind = "thin_book"
+depth = 0.05
+every = "4h"
+lasts = "1h"
+"""
+# The market is so much faster than the bot's clock that a block for hours would outlast it.
+CONFIG = """
+[trade]
+strategy = "{strategy}"
+
 [breaker]
 max_drawdown = 0.9
 max_daily_loss = 0.5
@@ -116,27 +143,48 @@ def naked(url: str, user: str) -> list[str]:
     ]
 
 
+def entered_in_part(url: str, user: str) -> set[str]:
+    """Coins whose newest entry filled only in part: its bracket died, the bot sends a new one."""
+    fills = post(f"{url}/info", {"type": "userFills", "user": user})
+    filled: dict[int, Decimal] = {}
+    for fill in fills:
+        filled[fill["oid"]] = filled.get(fill["oid"], Decimal(0)) + Decimal(fill["sz"])
+    newest = {}
+    for record in post(f"{url}/info", {"type": "historicalOrders", "user": user}):
+        if not record["order"]["reduceOnly"]:
+            newest.setdefault(record["order"]["coin"], record["order"])
+    return {
+        coin
+        for coin, order in newest.items()
+        if 0 < filled.get(order["oid"], Decimal(0)) < Decimal(order["origSz"])
+    }
+
+
 @pytest.mark.integration
 @pytest.mark.slow
-def test_kill_at_twenty_random_moments(tmp_path: Path) -> None:
-    """Killed 20 times while it trades, the bot doubles no order, knows every position after each
-    restart, protects each once it runs again, and the audit agrees at the end."""
+def test_kill_at_random_moments(tmp_path: Path) -> None:
+    """Killed 12 times while it trades, the bot doubles no order, knows every position after each
+    restart, leaves none without a stop but what an entry filled in part just before, protects that
+    too once it runs again, and the audit agrees at the end."""
     rng = random.Random(20261122)
     user = Signer(KEY).address
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     saved = tmp_path / "exchange.state"
-    (tmp_path / "config.toml").write_text(BREAKER_OUT_OF_THE_WAY)
+    (tmp_path / "config.toml").write_text(CONFIG.format(strategy=tmp_path / "Restless.py"))
+    (tmp_path / "Restless.py").write_text(STRATEGY)
+    (tmp_path / "faults.toml").write_text(FAULTS)
     market = ["exchange", "--port", str(port), "--days", "400", "--seed", "4"]
     market += ["--state", str(saved), "--faucet", f"{user}=10000"]
-    with running([*market, "--speed", "45000"], tmp_path) as exchange:
+    market += ["--faults", str(tmp_path / "faults.toml")]
+    with running([*market, "--speed", SPEED], tmp_path) as exchange:
         exchange.until("ready at")
         for _ in range(KILLS):
             with running(["run", "--url", url], tmp_path) as bot:
                 bot.until("started on")
                 for _ in range(rng.randint(0, 7)):
                     bot.line()
-            assert naked(url, user) == []
+            assert set(naked(url, user)) <= entered_in_part(url, user)
         with running(["run", "--url", url], tmp_path) as bot:
             bot.until("closed by")
         assert exchange.end(signal.SIGTERM) == 0
@@ -147,6 +195,7 @@ def test_kill_at_twenty_random_moments(tmp_path: Path) -> None:
             bot.until("started on")
             assert bot.end(signal.SIGTERM) == 0
         assert naked(url, user) == []
+        rmtree(tmp_path / "budget")  # its minute is over before the next command, as it were
         audit = subprocess.run(
             [*FRACTAL, "audit"],
             env=os.environ | {"FRACTAL_HOME": str(tmp_path)},

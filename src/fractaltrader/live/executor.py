@@ -13,7 +13,7 @@ from fractaltrader.exchange.errors import (
 from fractaltrader.exchange.port import OrderOutcome, OutcomeKind
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.intents import entry_orders
-from fractaltrader.live.protection import protect_position
+from fractaltrader.live.protection import protect_fill, protect_position
 from fractaltrader.live.state import Intent
 
 SETTLE_SECONDS = 0.5
@@ -63,7 +63,9 @@ class Executor:
         self._desk.breaker.answered(None)
         protected = all(outcome.kind is OutcomeKind.WAITING for outcome in exits)
         if entry.filled < intent.size or not protected:
-            # A partial fill leaves the stop and target of the bracket dead.
+            if entry.filled < intent.size:
+                # The bracket's stop and target died with the part of the entry that did not fill.
+                await protect_fill(self._desk, intent, entry.filled)
             self._desk.incident(
                 "bracket incomplete",
                 f"{intent.coin}: filled {entry.filled} of {intent.size}, "

@@ -29,6 +29,8 @@ DECISION_DIGITS = 16
 ATTEMPTS = 1 << 24
 # The guard counts its attempts from here, so that its ids are never the bot's.
 GUARD_ATTEMPTS = 1 << 23
+# The attempt that protects an entry which filled in part, before its execution is in the book.
+AFTER_PART = GUARD_ATTEMPTS - 1
 
 
 class Role(IntEnum):

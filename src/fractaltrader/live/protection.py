@@ -8,7 +8,7 @@ from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import RejectedError
 from fractaltrader.exchange.port import OpenOrder, OrderOutcome, OutcomeKind, Position, Side
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.intents import exit_expiry, exit_orders, flatten_order
+from fractaltrader.live.intents import AFTER_PART, exit_expiry, exit_orders, flatten_order
 from fractaltrader.live.state import Intent
 from fractaltrader.live.strays import belonging
 from fractaltrader.market.instrument import MIN_NOTIONAL
@@ -54,6 +54,21 @@ def stop_size(position: Position, lacking: Decimal, price: Decimal) -> Decimal:
     """The size of the stop to place where `lacking` has none: all of the position when the venue
     would find the rest alone too small (10 USDC, but whole positions are exempt)."""
     return lacking if lacking * price >= MIN_NOTIONAL else abs(position.size)
+
+
+async def protect_fill(desk: Desk, intent: Intent, size: Decimal) -> None:
+    """Attach stop and target to the part of an entry that filled, known from its answer alone: one
+    request, for every question asked before it would be time without a stop."""
+    target = size if intent.target and size * intent.target >= MIN_NOTIONAL else Decimal(0)
+    instrument = desk.instruments[intent.coin]
+    legs = exit_orders(intent, instrument, size, target, attempt=AFTER_PART)
+    expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
+    try:
+        outcome, *_ = await desk.venue.protect(legs, expires_ms=expires)
+    except RejectedError as error:
+        desk.incident("stop refused", f"{intent.coin}: {error}", error)
+    else:
+        _accepted(desk, intent.coin, outcome)
 
 
 async def protect_position(desk: Desk, coin: str) -> None:
