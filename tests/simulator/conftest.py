@@ -1,10 +1,11 @@
 """A small exchange and funded traders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
 from exchange_world import LISTINGS, ORIGIN_MS, Trader
+from served_world import ServedWorld
 
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.virtual_time import SteppedClock
@@ -29,3 +30,10 @@ def exchange(clock: SteppedClock) -> LocalExchange:
 def trader(exchange: LocalExchange) -> Callable[..., Trader]:
     """Makes a funded trader by name."""
     return lambda name="alice", usd="10000": Trader(exchange, name, usd)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[ServedWorld]:
+    """A served exchange that the tests of a file share."""
+    with ServedWorld() as made:
+        yield made

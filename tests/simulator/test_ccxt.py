@@ -1,14 +1,16 @@
 """Every method ccxt offers for perpetuals, unmodified, signing as it does for testnet."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import ccxt
 import ccxt.pro
 import pytest
-from served_world import PATIENCE_SECONDS, ServedWorld, address_of, key_of
+from served_world import ServedWorld, address_of, key_of
+
+from fractaltrader.simulator.serving.background import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -41,15 +43,6 @@ OFFLINE = {
     "update_spot_currency_code",
 }
 NOT_HERE = {"create_vault"}
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[ServedWorld]:
-    made = ServedWorld()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def pointed(client: Any, url: str) -> Any:

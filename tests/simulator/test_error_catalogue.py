@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,9 @@ import pytest
 import requests
 from error_rows import ROWS, Row
 from provoking import fault
-from served_world import PATIENCE_SECONDS, ServedWorld
+from served_world import ServedWorld
+
+from fractaltrader.simulator.serving.background import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -40,15 +41,6 @@ NOT_REPRODUCIBLE = {
 # Rows without a recorded text, or whose text quotes another row (34).
 INFERRED = {34, 50, 88, 91, 97, 98}
 SOCKET_ROWS = {99, 100, 101, 102, 104, 105}
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[ServedWorld]:
-    made = ServedWorld()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.number}-{row.by}" for row in ROWS])

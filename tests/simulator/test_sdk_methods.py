@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,9 @@ from exchange_world import ORIGIN_MS
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
 from hyperliquid.utils.types import Cloid
-from served_world import PATIENCE_SECONDS, ServedWorld, address_of, key_of
+from served_world import ServedWorld, address_of, key_of
+
+from fractaltrader.simulator.serving.background import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -30,15 +32,6 @@ NOT_PERPS = {
 NOT_PERPS_PREFIXES = ("_", "spot_deploy_", "perp_deploy_", "c_signer_", "c_validator_")
 # Methods of `Info` about spot deployment, which is not here.
 NOT_INFO = {"post", "query_spot_deploy_auction_status", "set_perp_meta"}
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[ServedWorld]:
-    made = ServedWorld()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def statuses(answer: dict[str, Any]) -> list[Any]:

@@ -22,23 +22,20 @@ LISTINGS = [
 ]
 
 
-class BackgroundExchange:
-    """BTC at 100000, ETH at 4000 and SOL at 150 on a free port of 127.0.0.1, in real time.
+class BackgroundServer:
+    """`exchange` served on a free port of 127.0.0.1 while the caller's thread goes on.
 
-    Prices stand until `move`. Use it as a context manager, or call `close` at the end. `limits`
-    holds clients to the venue's limits of an IP address and an account.
+    Use it as a context manager, or call `close` at the end. `limits` holds clients to the venue's
+    limits of an IP address.
     """
 
-    def __init__(self, *, limits: bool = False, seed: int = 0) -> None:
+    def __init__(self, exchange: LocalExchange, *, limits: bool = False) -> None:
         """Listens when it returns."""
-        self.exchange = LocalExchange(LISTINGS, clock=SystemClock(), seed=seed)
-        self.exchange.address_limits = limits
-        for coin, price in PRICES.items():
-            self.exchange.move(coin, price)
+        self.exchange = exchange
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = Server(self.exchange, None, 1.0, limits=limits)
+        self._server = Server(exchange, None, 1.0, limits=limits)
         self.url = self._wait(self._server.start(0))
 
     def _wait(self, work: Any) -> Any:
@@ -67,13 +64,28 @@ class BackgroundExchange:
         result: T = self._wait(call())
         return result
 
-    def fund(self, address: str, usd: int | str = 10_000) -> None:
-        """Credit USDC, opening the account; raises UserError for bad input."""
-        self.do(lambda exchange: exchange.faucet(address, Decimal(usd)))
-
     def move(self, coin: str, price: int | str, *, jump: bool = False) -> None:
         """Take the price there, executing what it meets; KeyError for an unknown coin."""
         self.do(lambda exchange: exchange.move(coin, Decimal(price), jump=jump))
+
+
+class BackgroundExchange(BackgroundServer):
+    """BTC at 100000, ETH at 4000 and SOL at 150 in real time; prices stand until `move`.
+
+    `limits` holds clients to the venue's limits of an IP address and an account.
+    """
+
+    def __init__(self, *, limits: bool = False, seed: int = 0) -> None:
+        """Listens when it returns."""
+        exchange = LocalExchange(LISTINGS, clock=SystemClock(), seed=seed)
+        exchange.address_limits = limits
+        for coin, price in PRICES.items():
+            exchange.move(coin, price)
+        super().__init__(exchange, limits=limits)
+
+    def fund(self, address: str, usd: int | str = 10_000) -> None:
+        """Credit USDC, opening the account; raises UserError for bad input."""
+        self.do(lambda exchange: exchange.faucet(address, Decimal(usd)))
 
     def add_fault(self, kind: str, **fields: object) -> int:
         """Let a fault strike from now on (`faults.plan` has the kinds); its number."""
