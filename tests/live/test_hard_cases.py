@@ -279,3 +279,23 @@ def test_two_runs_cannot_trade_one_account(tmp_path: Path) -> None:
         again = only_trader(tmp_path, "0xabc", "http://127.0.0.1:3001")
         with pytest.raises(UserError, match="already trades account 0xabc"), again:
             pytest.fail("two bots hold one account")
+
+
+def test_a_recovered_state_is_told_once(world: World) -> None:
+    """A start that must try again, for the venue does not answer, reports one recovery once."""
+
+    async def damaged() -> None:
+        world.open()
+        first = world.desk()
+        first.open(venue_name="world", pid=1)
+        first.ledger.close()
+        first.state.path.write_bytes(b"{")
+        desk = world.desk()
+        for _ in range(3):
+            desk.open(venue_name="world", pid=2)
+        told = [kind for _, kind, _ in desk.ledger.incidents()]
+        assert told.count("state recovered") == 1
+        desk.ledger.close()
+        world.replay.cancel()
+
+    run_virtual(damaged())

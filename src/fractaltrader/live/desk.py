@@ -17,7 +17,7 @@ from fractaltrader.live.intents import decision_of, identity_of
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.parameters import ReconcileParameters
 from fractaltrader.live.state import BotState, Epoch, Intent
-from fractaltrader.live.state_manager import StateManager
+from fractaltrader.live.state_manager import Recovery, StateManager
 from fractaltrader.market import Clock, Instrument, Timeframe
 from fractaltrader.risk.breaker_parameters import BreakerParameters
 
@@ -86,6 +86,7 @@ class Desk:
         self.decided: dict[str, int] = {}  # by coin: the newest bar that was acted on
         self.breaker = BreakerWatch(self, breaker or BreakerParameters())
         self.transferred = Decimal(0)  # net deposits since the accounting began, USDC
+        self._recovery_told: Recovery | None = None
         self.paused = False  # by the operator
         self.flattening: set[str] = set()  # coins to close; ALL_COINS for every position
 
@@ -120,7 +121,9 @@ class Desk:
         self.refold(known.epochs)
         self._drop_filled()
         self.breaker.book()  # what executed while we were away counts too
-        if self.state.recovery is not None:
+        if self.state.recovery is not self._recovery_told:
+            # Opened again after a venue that did not answer, it is still the same recovery.
+            self._recovery_told = self.state.recovery
             self.incident("state recovered", str(self.state.recovery))
         return known
 
