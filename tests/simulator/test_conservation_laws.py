@@ -8,6 +8,7 @@ from exchange_world import LISTINGS, ORIGIN_MS, Trader, limit, trigger
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fractaltrader.exchange.port import Side
 from fractaltrader.market.instrument import to_wire
 from fractaltrader.simulator.clearing.accounts import signed
 from fractaltrader.simulator.clearing.conservation import books_balance, open_sizes
@@ -272,6 +273,12 @@ def check_books(world: World) -> None:
         assert all(Decimal(level["sz"]) > 0 for level in (*bids, *asks))
         if bids and asks:
             assert Decimal(bids[0]["px"]) < Decimal(asks[0]["px"])
+        for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
+            best = core.books[coin].best(side)
+            assert (best is None) == (not levels)
+            if best is not None:
+                assert best.price == Decimal(levels[0]["px"])
+                assert best.order is None or best.size == best.order.size
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -279,7 +286,7 @@ def check_books(world: World) -> None:
 def test_no_sequence_of_actions_breaks_a_law(steps, seed):
     """After every step: money and positions balance, no size below zero, no crossed book, no fill
     outside a limit, no pair of exits filled twice, reduce-only never increases; and the same seed
-    and steps write the same bytes, which restore to the same."""
+    and steps write the same bytes, which restore to the same, best quotes included."""
     world, twin = made_world(seed), made_world(seed)
     for step in steps:
         world.step(*step)
@@ -293,3 +300,6 @@ def test_no_sequence_of_actions_breaks_a_law(steps, seed):
     assert written == twin.exchange.snapshot()
     restored = LocalExchange.restored(written, clock=world.clock)
     assert restored.snapshot() == written
+    for side in Side:
+        for coin, book in world.exchange._core.books.items():
+            assert book.best(side) == restored._core.books[coin].best(side)

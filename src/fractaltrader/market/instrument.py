@@ -10,6 +10,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 MAX_PRICE_DECIMALS = 6
 SIGNIFICANT_FIGURES = 5
 MIN_NOTIONAL = Decimal(10)
+_ZERO = Decimal(0)
 # Steps by their number of decimals.
 _STEPS = tuple(Decimal(1).scaleb(-decimals) for decimals in range(13))
 
@@ -21,7 +22,10 @@ def to_decimal(value: float | str | Decimal) -> Decimal:
 
 def to_wire(value: Decimal) -> str:
     """`value` as the venue writes and hashes it: fixed notation, no trailing zeros, no '-0'."""
-    text = format(value, "f")
+    # Faster than the format, and the same for numbers of common size.
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
@@ -44,12 +48,13 @@ class Instrument:
 
     def tick(self, price: Decimal) -> Decimal:
         """Smallest legal price step at `price`, in USDC."""
-        if price <= 0:
+        if price <= _ZERO:
             raise ValueError(f"price {price} must be above zero")
-        decimals = min(
-            MAX_PRICE_DECIMALS - self.sz_decimals, SIGNIFICANT_FIGURES - 1 - price.adjusted()
-        )
-        return _STEPS[max(decimals, 0)]
+        decimals = SIGNIFICANT_FIGURES - 1 - price.adjusted()
+        most = MAX_PRICE_DECIMALS - self.sz_decimals
+        if decimals > most:
+            decimals = most
+        return _STEPS[decimals if decimals > 0 else 0]
 
     def round_price(self, price: float | str | Decimal, rounding: str = ROUND_HALF_EVEN) -> Decimal:
         """The legal price next to `price`; `rounding` is a mode of the decimal module."""
@@ -58,7 +63,7 @@ class Instrument:
 
     def is_legal_price(self, price: Decimal) -> bool:
         """Whether the venue accepts `price` as it stands."""
-        return price > 0 and price % self.tick(price) == 0
+        return price > _ZERO and not price % self.tick(price)
 
     def round_size(self, size: float | str | Decimal) -> Decimal:
         """The largest legal size not above `size`, in base units."""
@@ -66,4 +71,4 @@ class Instrument:
 
     def is_legal_size(self, size: Decimal) -> bool:
         """Whether `size` is above zero and a whole number of lots."""
-        return size > 0 and size % self.lot == 0
+        return size > _ZERO and not size % _STEPS[self.sz_decimals]

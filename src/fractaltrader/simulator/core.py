@@ -64,10 +64,7 @@ class Outbox:
         self.fundings: dict[str, list[dict[str, Any]]] = {}
         self.ledger_updates: dict[str, list[dict[str, Any]]] = {}
         self.user_events: dict[str, list[dict[str, Any]]] = {}
-
-    def clear(self) -> None:
-        """Forget everything; most of the time most of it is empty."""
-        for told in (
+        self._everything: tuple[dict[str, Any], ...] = (
             self.fills,
             self.order_updates,
             self.trades,
@@ -76,24 +73,13 @@ class Outbox:
             self.fundings,
             self.ledger_updates,
             self.user_events,
-        ):
+        )
+
+    def clear(self) -> None:
+        """Forget everything; most of the time most of it is empty."""
+        for told in self._everything:
             if told:
                 told.clear()
-
-
-class Block:
-    """The `with` of `Core.block`."""
-
-    __slots__ = ("_core",)
-
-    def __init__(self, core: "Core") -> None:
-        self._core = core
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self._core.end_block()
 
 
 class Core:
@@ -162,16 +148,21 @@ class Core:
         now = self._clock.now_ms()
         if self.horizon_ms is not None:
             now = min(now, self.horizon_ms)
-        self.state.now_ms = max(self.state.now_ms, now)
-        return self.state.now_ms
+        state = self.state
+        if now > state.now_ms:
+            state.now_ms = now
+        return state.now_ms
 
-    def block(self, time_ms: int | None = None) -> "Block":
+    def block(self, time_ms: int | None = None) -> "Core":
         """Everything inside happens at one market time (now), as within a block of the venue."""
         self._block_ms = self.now_ms() if time_ms is None else time_ms
-        return Block(self)
+        return self
 
-    def end_block(self) -> None:
-        """Time goes on."""
+    def __enter__(self) -> None:
+        """A block begins, see `block`."""
+
+    def __exit__(self, *_: object) -> None:
+        """The block ends: time goes on."""
         self._block_ms = None
 
     def mark(self, coin: str) -> Decimal:
@@ -245,9 +236,8 @@ class Core:
         """Queue an event of the `user` channel."""
         self.outbox.user_events.setdefault(user, []).append(event)
 
-    def record_fill(self, user: str, fill: Fill) -> None:
+    def record_fill(self, account: Account, fill: Fill) -> None:
         """Remember and tell a fill; those of TWAP slices go by themselves (hyperliquid.md 5.2)."""
-        account = self.account(user)
         fills, told = account.fills, self.outbox.fills
         if fill.twap is not None:
             fills, told = account.slice_fills, self.outbox.slice_fills
@@ -255,13 +245,13 @@ class Core:
         # In lots: forgetting them one by one would move all the others every time.
         if len(fills) >= FILLS_KEPT + FILLS_FORGOTTEN_AT_ONCE:
             del fills[:-FILLS_KEPT]
-        told.setdefault(user, []).append(fill)
+        told.setdefault(account.address, []).append(fill)
 
     def record_trade(self, trade: Trade) -> None:
         trades = self.state.markets[trade.coin].trades
         trades.append(trade)
         if len(trades) > TRADES_KEPT:
-            del trades[:-TRADES_KEPT]
+            del trades[0]
         if self.outbox.is_heard:
             self.outbox.trades.setdefault(trade.coin, []).append(trade)
 

@@ -25,9 +25,9 @@ def float_number(value: float) -> str:
 
 def floor_micro(value: Decimal) -> Decimal:
     """`value` floored to 6 decimals, as the venue floors fees and margins (hyperliquid.md 7.10)."""
-    return value.quantize(MICRO, rounding=ROUND_FLOOR)
+    return value.quantize(MICRO, ROUND_FLOOR)
 
 
 def truncated(value: Decimal, decimals: int) -> Decimal:
     """`value` cut to `decimals` decimals, toward zero."""
-    return value.quantize(_STEPS[decimals], rounding=ROUND_DOWN)
+    return value.quantize(_STEPS[decimals], ROUND_DOWN)

@@ -21,7 +21,7 @@ class TriggerTerms(msgspec.Struct, frozen=True, gc=False):
     above: bool
 
 
-class Order(msgspec.Struct, kw_only=True, gc=False):
+class Order(msgspec.Struct, gc=False):
     """An order from its placement on; `size` is what is left of `original_size`.
 
     `phase`: resting in the book, armed (a live trigger), waiting (for its parent), or done.
@@ -50,8 +50,8 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     twap: int | None = None
     builder: str | None = None
     builder_fee: int = 0
-    children: list[int] = msgspec.field(default_factory=list)
-    siblings: list[int] = msgspec.field(default_factory=list)
+    children: tuple[int, ...] = ()
+    siblings: tuple[int, ...] = ()
     filled: Decimal = ZERO
     filled_notional: Decimal = ZERO
 
@@ -75,7 +75,7 @@ class Liquidation(msgspec.Struct, frozen=True):
     method: Literal["market", "backstop"]
 
 
-class Fill(msgspec.Struct, kw_only=True, gc=False):
+class Fill(msgspec.Struct, gc=False):
     """One side of an execution, as its owner sees it; USDC, `closed_pnl` without the fee."""
 
     coin: str

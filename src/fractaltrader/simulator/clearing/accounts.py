@@ -6,19 +6,26 @@ lost to rounding.
 """
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from fractaltrader.exchange.port import BUY, Side
 from fractaltrader.simulator.numbers import MICRO, ZERO, floor_micro
 from fractaltrader.simulator.state import Account, Position
 
 
-class Execution(NamedTuple):
-    """What `execute` did: position before, profit realised (without the fee) and display text."""
+class Execution(msgspec.Struct, frozen=True, gc=False):
+    """What `execute` did: position before and profit realised (without the fee)."""
 
     start_position: Decimal
     closed_pnl: Decimal
-    direction: str
+    side: Side
+    size: Decimal
+
+    @property
+    def direction(self) -> str:
+        """The venue's display text."""
+        return direction_of(self.start_position, self.side, self.size)
 
 
 def fee_of(notional: Decimal, rate: Decimal) -> Decimal:
@@ -39,17 +46,22 @@ def position_size(account: Account, coin: str) -> Decimal:
 
 def reducible(account: Account, coin: str, side: Side) -> Decimal:
     """How much an order of `side` can take off the position; zero when flat or on the same side."""
-    return max(-signed(side, position_size(account, coin)), ZERO)
+    position = account.positions.get(coin)
+    if position is None:
+        return ZERO
+    held = -position.size if side is BUY else position.size
+    return held if held > ZERO else ZERO
 
 
 def direction_of(start: Decimal, side: Side, size: Decimal) -> str:
     """The venue's display text for an execution, by the position before it."""
-    opening = "Long" if side is BUY else "Short"
-    closing = "Short" if side is BUY else "Long"
-    held = -signed(side, start)
-    if held <= 0:
-        return f"Open {opening}"
-    return f"Close {closing}" if size <= held else f"{closing} > {opening}"
+    is_buy = side is BUY
+    held = -start if is_buy else start
+    if held <= ZERO:
+        return "Open Long" if is_buy else "Open Short"
+    if size <= held:
+        return "Close Short" if is_buy else "Close Long"
+    return "Short > Long" if is_buy else "Long > Short"
 
 
 def execute(
@@ -61,7 +73,7 @@ def execute(
         position = account.positions[coin] = Position()
     start = position.size
     held = -start if side is BUY else start
-    closing = min(size, held) if held > 0 else ZERO
+    closing = min(size, held) if held > ZERO else ZERO
     pnl, notional = ZERO, price * size
     if closing:
         entry = position.entry_notional
@@ -69,15 +81,15 @@ def execute(
             share = position.entry_notional * closing / held
             entry = share.quantize(MICRO, rounding=ROUND_HALF_EVEN)
         position.entry_notional -= entry
-        pnl = price * closing - entry if start > 0 else entry - price * closing
+        pnl = price * closing - entry if start > ZERO else entry - price * closing
         if closing != size:
             position.entry_notional += price * (size - closing)
     else:
         position.entry_notional += notional
-    position.size = start + signed(side, size)
+    position.size = start + size if side is BUY else start - size
     if not position.size:
         del account.positions[coin]
     account.cash += pnl - fee
     account.fees += fee
     account.volume += notional
-    return Execution(start, pnl, direction_of(start, side, size))
+    return Execution(start, pnl, side, size)

@@ -6,6 +6,7 @@ A user's rates are assessed once a UTC day from the fourteen days before it, as 
 from decimal import Decimal
 from typing import NamedTuple
 
+from fractaltrader.simulator.clearing.accounts import fee_of
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO
 from fractaltrader.simulator.state import Account, DayVolume
@@ -67,19 +68,29 @@ def day_of(time_ms: int) -> int:
     return time_ms // DAY_MS
 
 
-def note_volume(core: Core, account: Account, notional: Decimal, *, crossed: bool) -> None:
-    """Count an execution of `notional` USDC on one side towards the day's volumes."""
-    today = day_of(core.now_ms())
+def charge(core: Core, account: Account, notional: Decimal, *, crossed: bool) -> Decimal:
+    """Collect the fee of one side of an execution of `notional` USDC, which counts towards the
+    day's volumes; the fee (below zero: a rebate), which `accounts.execute` takes off the cash."""
+    fee = fee_of(notional, rate_of(core, account, crossed=crossed))
+    core.state.fees_collected += fee
+    today = core.now_ms() // DAY_MS
     for days in (account.days, core.state.days):
         volume = days.get(today)
         if volume is None:
-            for old in [day for day in days if day <= today - DAYS_KEPT]:
-                del days[old]
-            volume = days[today] = DayVolume()
+            volume = _begin_day(days, today)
         if crossed:
             volume.taker += notional
         else:
             volume.maker += notional
+    return fee
+
+
+def _begin_day(days: dict[int, DayVolume], today: int) -> DayVolume:
+    """The volume of `today`, none yet; days too old to count are forgotten."""
+    for old in [day for day in days if day <= today - DAYS_KEPT]:
+        del days[old]
+    volume = days[today] = DayVolume()
+    return volume
 
 
 def weighted_volume(account: Account, today: int) -> Decimal:

@@ -312,7 +312,7 @@ def _record_takeover(
         cloid=None,
         liquidation=Liquidation(account.address, core.mark(coin), "backstop"),
     )
-    core.record_fill(account.address, fill)
+    core.record_fill(account, fill)
 
 
 def _tell(

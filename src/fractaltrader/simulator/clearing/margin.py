@@ -36,8 +36,8 @@ def is_isolated(core: Core, account: Account, coin: str) -> bool:
 
 def unrealized(position: Position, mark: Decimal) -> Decimal:
     """Profit of the open position at `mark`, USDC."""
-    entry = position.entry_notional if position.size > 0 else -position.entry_notional
-    return position.size * mark - entry
+    value, entry = position.size * mark, position.entry_notional
+    return value - entry if position.size > ZERO else value + entry
 
 
 def account_value(account: Account, marks: Marks) -> Decimal:
@@ -82,7 +82,7 @@ def exposure(size: Decimal, mark: Decimal, claims: Claims) -> Decimal:
     if not size:
         return max(claims.bid_notional, claims.ask_notional)
     held = abs(size)
-    if size > 0:
+    if size > ZERO:
         against = _beyond(held, claims.ask_size, claims.ask_notional)
         return max(held * mark + claims.bid_notional, against)
     against = _beyond(held, claims.bid_size, claims.bid_notional)
@@ -127,8 +127,7 @@ def released(core: Core, account: Account, coin: str) -> Decimal:
 
 def claims_on(core: Core, account: Account, coin: str) -> Claims:
     """What the account's resting orders on a coin can open."""
-    mine = core.claims.get(account.address)
-    return mine.get(coin, NO_CLAIMS) if mine else NO_CLAIMS
+    return core.claims.get(account.address, NO_COINS).get(coin, NO_CLAIMS)
 
 
 def total_requirement(core: Core, account: Account, *, but: str | None = None) -> Decimal:

@@ -4,21 +4,13 @@ The one way in which trades change accounts; `accounts.execute` is the arithmeti
 """
 
 from decimal import Decimal
-from typing import NamedTuple
 
 from fractaltrader.exchange.port import Side
 from fractaltrader.simulator.clearing import fees, isolated, margin
-from fractaltrader.simulator.clearing.accounts import Execution, execute, fee_of
+from fractaltrader.simulator.clearing.accounts import Execution, execute
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO
 from fractaltrader.simulator.state import Account
-
-
-class Booked(NamedTuple):
-    """What the execution did and the fee charged for it, USDC (below zero: a rebate)."""
-
-    execution: Execution
-    fee: Decimal
 
 
 def book(
@@ -31,14 +23,13 @@ def book(
     *,
     crossed: bool,
     builder_fee: Decimal = ZERO,
-) -> Booked:
-    """Book a user's side of an execution; `builder_fee` is charged on top and goes elsewhere."""
-    notional = price * size
-    venue_fee = fee_of(notional, fees.rate_of(core, account, crossed=crossed))
-    core.state.fees_collected += venue_fee
-    fees.note_volume(core, account, notional, crossed=crossed)
-    fee = venue_fee + builder_fee
-    return Booked(_execute(core, account, coin, side, price, size, fee), fee)
+) -> tuple[Execution, Decimal]:
+    """Book a user's side of an execution: what it did and the whole fee (below zero: a rebate).
+
+    `builder_fee` is charged on top of the venue's and goes elsewhere; USDC.
+    """
+    fee = fees.charge(core, account, price * size, crossed=crossed) + builder_fee
+    return _execute(core, account, coin, side, price, size, fee), fee
 
 
 def book_without_fee(
@@ -58,7 +49,7 @@ def _execute(
     fee: Decimal,
 ) -> Execution:
     held = account.positions.get(coin)
-    start, own = (held.size, held.isolated) if held else (ZERO, None)
+    start, own = (ZERO, None) if held is None else (held.size, held.isolated)
     alone = own is not None if start else margin.is_isolated(core, account, coin)
     execution = execute(account, coin, side, price, size, fee)
     position = account.positions.get(coin)
@@ -67,7 +58,7 @@ def _execute(
         return execution
     if not start:
         core.holders[coin][account.address] = account
-    if not start or (start > 0) != (position.size > 0):
+    if not start or (start > ZERO) != (position.size > ZERO):
         position.funding_since_open = ZERO
     position.funding_since_change = ZERO
     if alone:

@@ -1,12 +1,13 @@
 """One coin's book: users' orders by price and time around the modelled market, and triggers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import NamedTuple
+
+import msgspec
 
 from fractaltrader.exchange.port import BUY, SELL, Side
 from fractaltrader.market import Instrument
@@ -16,7 +17,7 @@ from fractaltrader.simulator.trading.market_model import MarketModel
 from fractaltrader.simulator.trading.order_queue import OrderQueue
 
 
-class Quote(NamedTuple):
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """What a taker meets next: a user's order, or `level` of the modelled market."""
 
     price: Decimal
@@ -25,8 +26,7 @@ class Quote(NamedTuple):
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True, gc=False):
     """An aggregated price level, `count` orders strong."""
 
     price: Decimal
@@ -34,8 +34,7 @@ class Level:
     count: int
 
 
-@dataclass(slots=True)
-class Claims:
+class Claims(msgspec.Struct, gc=False):
     """What a user's resting orders that can open would buy and sell: base units and USDC."""
 
     bid_size: Decimal = ZERO
@@ -46,11 +45,11 @@ class Claims:
     def with_order(self, side: Side, size: Decimal, price: Decimal) -> "Claims":
         """These claims and those of one more order."""
         notional = size * price
+        bid_size, bid_notional = self.bid_size, self.bid_notional
+        ask_size, ask_notional = self.ask_size, self.ask_notional
         if side is BUY:
-            bids = self.bid_size + size, self.bid_notional + notional
-            return Claims(*bids, self.ask_size, self.ask_notional)
-        asks = self.ask_size + size, self.ask_notional + notional
-        return Claims(self.bid_size, self.bid_notional, *asks)
+            return Claims(bid_size + size, bid_notional + notional, ask_size, ask_notional)
+        return Claims(bid_size, bid_notional, ask_size + size, ask_notional + notional)
 
     def change(self, side: Side, size: Decimal, price: Decimal) -> None:
         """Add `size` (below zero: take away) at `price`."""
@@ -68,6 +67,11 @@ NO_CLAIMS = Claims()
 def crosses(side: Side, limit: Decimal, price: Decimal) -> bool:
     """Whether an order of `side` with `limit` accepts `price`."""
     return price <= limit if side is BUY else price >= limit
+
+
+def is_better(side: Side, price: Decimal, other: Decimal) -> bool:
+    """Whether a quote of `side` at `price` stands ahead of one at `other`."""
+    return price > other if side is BUY else price < other
 
 
 class CoinBook:
@@ -101,7 +105,7 @@ class CoinBook:
         # The modelled levels computed so far, good for one tick and mid.
         self._ladders: dict[Side, list[tuple[Decimal, Decimal]]] = {}
         self._tops: dict[Side, Quote] = {}
-        # What `best` has answered, good until something of that side changes.
+        # What `best` has answered, good until it changes or a better quote of that side comes.
         self._bests: dict[Side, Quote] = {}
         self._ladder_tick, self._ladder_mid = -1, market.mid
 
@@ -129,19 +133,23 @@ class CoinBook:
 
     def add(self, order: Order) -> None:
         """Queue a resting order by price and time, or an armed trigger by its trigger price."""
-        self._bests.pop(order.side, None)
         queue, price = self._place_of(order)
         queue.add(price, order)
         if order.reduce_only:
             self.reducers.setdefault(order.user, {})[order.oid] = order
-        elif order.phase == "resting":
-            self._claim(order, order.size)
+        if order.phase == "resting":
+            side = order.side
+            best = self._bests.get(side)
+            if best is not None and is_better(side, price, best.price):
+                del self._bests[side]
+            if not order.reduce_only:
+                self._claim(order, order.size)
 
     def remove(self, order: Order) -> None:
         """Take out an order that `add` queued."""
-        self._bests.pop(order.side, None)
         queue, price = self._place_of(order)
         queue.remove(price, order)
+        self._forget_best_of(order)
         if order.reduce_only:
             mine = self.reducers[order.user]
             del mine[order.oid]
@@ -153,10 +161,16 @@ class CoinBook:
     def shrink(self, order: Order, size: Decimal) -> None:
         """Take `size` off a queued order: it was executed, or exceeds the position."""
         if order.phase == "resting":
-            self._bests.pop(order.side, None)
+            self._forget_best_of(order)
             if not order.reduce_only:
                 self._claim(order, -size)
         order.size -= size
+
+    def _forget_best_of(self, order: Order) -> None:
+        """`order` changes: if it is a best quote, that holds no longer."""
+        best = self._bests.get(order.side)
+        if best is not None and best.order is order:
+            del self._bests[order.side]
 
     def _claim(self, order: Order, size: Decimal) -> None:
         mine = self._claims.setdefault(order.user, {})
@@ -217,7 +231,7 @@ class CoinBook:
         if not resting:
             return modelled
         price = resting.best
-        if modelled is None or (price > modelled.price if side is BUY else price < modelled.price):
+        if modelled is None or is_better(side, price, modelled.price):
             order = resting.first
             return Quote(price, order.size, order)
         return modelled
@@ -253,14 +267,16 @@ class CoinBook:
         return self._rung(mid, side, 0)[0]
 
     def take_modelled(self, side: Side, quote: Quote, size: Decimal) -> None:
-        """Use up `size` of the best modelled level, `quote`, until the next tick."""
+        """Use up `size` of `quote`, which is `best` and modelled, until the next tick."""
         taken = self._taken(side)
-        taken[quote.level] = taken.get(quote.level, ZERO) + size
-        self._bests.pop(side, None)
+        level = quote.level
+        taken[level] = taken.get(level, ZERO) + size
         if size < quote.size:
-            self._tops[side] = quote._replace(size=quote.size - size)
+            left = Quote(quote.price, quote.size - size, None, level)
+            self._tops[side] = self._bests[side] = left
         else:
             self._tops.pop(side, None)
+            self._bests.pop(side, None)
 
     def levels(self, side: Side) -> Iterator[Level]:
         """Aggregated levels of `side`, best first, computed only as far as they are asked for."""

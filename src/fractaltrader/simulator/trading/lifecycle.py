@@ -46,7 +46,7 @@ def unregister(core: Core, order: Order) -> None:
 
 def enliven(core: Core, order: Order, phase: Phase) -> None:
     """Let `order` rest, arm or wait; queues it in the book unless it waits."""
-    if not order.is_live:
+    if order.phase == "done":
         account = core.account(order.user)
         del account.done[order.oid]
         account.live[order.oid] = None

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from fractaltrader.exchange.port import BUY, Side
+from fractaltrader.exchange.port import BUY, SELL, Side
 from fractaltrader.simulator.clearing import accounts, margin, settlement
 from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.numbers import ZERO
@@ -22,16 +22,17 @@ def take(core: Core, taker: Order, limit: Decimal) -> None:
     are cancelled for margin. Statuses of the taker are the caller's.
     """
     book = core.books[taker.coin]
+    opposite = SELL if taker.side is BUY else BUY
     trade_hash = ""
-    while taker.size > 0:
-        quote = book.best(taker.side.opposite)
+    while taker.size:
+        quote = book.best(opposite)
         if quote is None or not crosses(taker.side, limit, quote.price):
             return
         trade_hash = trade_hash or (core.new_hash() if taker.twap is None else ZERO_HASH)
         maker = quote.order
         if maker is None:
             size = min(taker.size, quote.size)
-            book.take_modelled(taker.side.opposite, quote, size)
+            book.take_modelled(opposite, quote, size)
             _settle(core, taker, None, quote.price, size, trade_hash)
         elif maker.user == taker.user:
             finish(core, maker, "selfTradeCanceled")
@@ -53,8 +54,9 @@ def take(core: Core, taker: Order, limit: Decimal) -> None:
 
 def would_take(core: Core, order: Order) -> Quote | None:
     """The quote that `order` would meet at its limit price; None when it would rest."""
-    quote = core.books[order.coin].best(order.side.opposite)
-    return quote if quote is not None and crosses(order.side, order.price, quote.price) else None
+    side = order.side
+    quote = core.books[order.coin].best(SELL if side is BUY else BUY)
+    return quote if quote is not None and crosses(side, order.price, quote.price) else None
 
 
 def meet_resting(core: Core, maker: Order, size: Decimal) -> None:
@@ -63,11 +65,12 @@ def meet_resting(core: Core, maker: Order, size: Decimal) -> None:
     if refusal is not None:
         finish(core, maker, refusal)
         return
-    trade = core.new_trade()
-    _book_house(core, maker.coin, maker.side.opposite, maker.price, size)
-    _print(core, maker, None, maker.price, size, trade, maker.side.opposite)
-    _book_user(core, maker, maker.price, size, trade, crossed=False)
-    if maker.size == 0:
+    trade_hash, tid = core.new_trade()
+    aggressor = maker.side.opposite
+    trade = _print(core, maker, None, aggressor, maker.price, size, trade_hash, tid)
+    _book_house(core, trade, aggressor)
+    _book_user(core, maker, trade, crossed=False)
+    if not maker.size:
         finish(core, maker, "filled")
 
 
@@ -91,69 +94,56 @@ def _maker_can_carry(core: Core, maker: Order, size: Decimal) -> bool:
 def _settle(
     core: Core, taker: Order, maker: Order | None, price: Decimal, size: Decimal, trade_hash: str
 ) -> None:
-    trade = (trade_hash, core.new_tid())
-    _print(core, taker, maker, price, size, trade, taker.side)
-    _book_user(core, taker, price, size, trade, crossed=True)
+    trade = _print(core, taker, maker, taker.side, price, size, trade_hash, core.new_tid())
+    _book_user(core, taker, trade, crossed=True)
     if maker is None:
-        _book_house(core, taker.coin, taker.side.opposite, price, size)
+        _book_house(core, trade, SELL if taker.side is BUY else BUY)
         return
-    _book_user(core, maker, price, size, trade, crossed=False)
-    if maker.size == 0:
+    _book_user(core, maker, trade, crossed=False)
+    if not maker.size:
         finish(core, maker, "filled")
 
 
-def _book_house(core: Core, coin: str, side: Side, price: Decimal, size: Decimal) -> None:
-    settlement.book_without_fee(core, core.state.house, coin, side, price, size)
+def _book_house(core: Core, trade: Trade, side: Side) -> None:
+    house = core.state.house
+    settlement.book_without_fee(core, house, trade.coin, side, trade.price, trade.size)
 
 
-def _book_user(
-    core: Core,
-    order: Order,
-    price: Decimal,
-    size: Decimal,
-    trade: tuple[str, int],
-    *,
-    crossed: bool,
-) -> None:
+def _book_user(core: Core, order: Order, trade: Trade, *, crossed: bool) -> None:
+    coin, side, price, size = trade.coin, order.side, trade.price, trade.size
     account = core.account(order.user)
-    builder_fee = _pay_builder(core, order, price * size) if order.builder_fee else ZERO
+    notional = price * size
+    builder_fee = _pay_builder(core, order, notional) if order.builder_fee else ZERO
     done, fee = settlement.book(
-        core,
-        account,
-        order.coin,
-        order.side,
+        core, account, coin, side, price, size, crossed=crossed, builder_fee=builder_fee
+    )
+    book = core.books[coin]
+    book.shrink(order, size)
+    order.filled += size
+    order.filled_notional += notional
+    # Some by place: a call with more than 15 keywords takes Python six times as long.
+    fill = Fill(
+        coin,
         price,
         size,
+        side,
+        trade.time_ms,
+        start_position=done.start_position,
+        direction=done.direction,
+        closed_pnl=done.closed_pnl,
+        hash=trade.hash,
+        oid=order.oid,
         crossed=crossed,
+        fee=fee,
+        tid=trade.tid,
+        cloid=order.cloid,
+        twap=order.twap,
         builder_fee=builder_fee,
+        liquidation=core.liquidating,
     )
-    core.books[order.coin].shrink(order, size)
-    order.filled += size
-    order.filled_notional += price * size
-    core.record_fill(
-        order.user,
-        Fill(
-            coin=order.coin,
-            price=price,
-            size=size,
-            side=order.side,
-            time_ms=core.now_ms(),
-            start_position=done.start_position,
-            direction=done.direction,
-            closed_pnl=done.closed_pnl,
-            hash=trade[0],
-            oid=order.oid,
-            crossed=crossed,
-            fee=fee,
-            tid=trade[1],
-            cloid=order.cloid,
-            twap=order.twap,
-            builder_fee=builder_fee,
-            liquidation=core.liquidating,
-        ),
-    )
-    if order.user in core.books[order.coin].reducers:
-        core.touched[(order.user, order.coin)] = None
+    core.record_fill(account, fill)
+    if order.user in book.reducers:
+        core.touched[(order.user, coin)] = None
 
 
 def _pay_builder(core: Core, order: Order, notional: Decimal) -> Decimal:
@@ -169,13 +159,15 @@ def _print(
     core: Core,
     order: Order,
     other: Order | None,
+    aggressor: Side,
     price: Decimal,
     size: Decimal,
-    trade: tuple[str, int],
-    aggressor: Side,
-) -> None:
-    mine, theirs = order.user, other.user if other else core.state.house.address
+    trade_hash: str,
+    tid: int,
+) -> Trade:
+    """Make the trade of `order` with `other` (None: the modelled market) known."""
+    mine, theirs = order.user, core.state.house.address if other is None else other.user
     users = (mine, theirs) if order.side is BUY else (theirs, mine)
-    core.record_trade(
-        Trade(order.coin, aggressor, price, size, core.now_ms(), trade[0], trade[1], users)
-    )
+    trade = Trade(order.coin, aggressor, price, size, core.now_ms(), trade_hash, tid, users)
+    core.record_trade(trade)
+    return trade

@@ -1,13 +1,14 @@
 """What the venue refuses and in which words (hyperliquid.md 7.1, 7.2 and section 10)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from fractaltrader.exchange.port import BUY, SELL
 from fractaltrader.market.instrument import MIN_NOTIONAL, Instrument
 from fractaltrader.simulator.clearing import accounts, margin
 from fractaltrader.simulator.core import Core
-from fractaltrader.simulator.numbers import venue_number
+from fractaltrader.simulator.numbers import ZERO, venue_number
 from fractaltrader.simulator.protocol.forms.orders import OrderWire
 from fractaltrader.simulator.state import Account, Order
 from fractaltrader.simulator.trading import open_interest
@@ -30,8 +31,7 @@ class BatchRefusedError(Exception):
     """Refused before any order got an oid: one error stands for the whole batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True, gc=False):
     """The text in the answer and the status in the order's history."""
 
     text: str
@@ -42,19 +42,20 @@ def check_wire(
     core: Core, order: OrderWire, instrument: Instrument, price: Decimal, size: Decimal
 ) -> str | None:
     """Faults that cost no oid: the text, or None. Raises BatchRefusedError for the price band."""
-    if size == 0 and not order.r:
+    if not size and not order.r:
         return "Order has zero size."
-    if size < 0 or (size and not instrument.is_legal_size(size)):
+    if size and not instrument.is_legal_size(size):
         return "Order has invalid size."
-    if price <= 0:
+    if price <= ZERO:
         return "Order has invalid price."
     market = core.state.markets[instrument.coin]
     if market.mid is None or market.is_delisted:
         return "Trading is halted."
-    is_market_trigger = order.t.trigger is not None and order.t.trigger.is_market
+    limit, trigger = order.t.limit, order.t.trigger
+    is_market_trigger = trigger is not None and trigger.is_market
     if not is_market_trigger and is_outside(price, core.mark(instrument.coin)):
         raise BatchRefusedError(BAND_TEXT)
-    is_market = is_market_trigger or (order.t.limit is not None and order.t.limit.tif in IMMEDIATE)
+    is_market = is_market_trigger or (limit is not None and limit.tif in IMMEDIATE)
     most = largest_value(instrument, is_market=is_market)
     if price * size > most:
         return f"Order value too large. Max is ${most}."
@@ -90,7 +91,7 @@ def check_order(core: Core, order: Order) -> Rejection | None:
     account = core.account(order.user)
     if order.reduce_only:
         left = accounts.reducible(account, order.coin, order.side)
-        if left == 0:
+        if not left:
             text = f"Reduce only order would increase position.{suffix}"
             return Rejection(text, "reduceOnlyRejected")
         if order.size == 0 and not order.follows_position:
@@ -109,16 +110,16 @@ def check_order(core: Core, order: Order) -> Rejection | None:
 
 def check_execution(core: Core, order: Order, suffix: str) -> Rejection | None:
     """Rules that hold when an order meets the book: at placement, or when its trigger fires."""
-    if not order.reduce_only and not has_margin(core, order):
-        return Rejection(f"Insufficient margin to place order.{suffix}", "perpMarginRejected")
-    account = core.account(order.user)
-    if not order.reduce_only and margin.exceeds_tier(
-        core, account, order.coin, order.side, order.size
-    ):
-        return Rejection(TIER_TEXT, "perpMaxPositionRejected")
+    coin, side, size = order.coin, order.side, order.size
+    if not order.reduce_only:
+        account = core.account(order.user)
+        if not margin.has_room(core, account, coin, side, size, _value_price(core, order)):
+            return Rejection(f"Insufficient margin to place order.{suffix}", "perpMarginRejected")
+        if margin.exceeds_tier(core, account, coin, side, size):
+            return Rejection(TIER_TEXT, "perpMaxPositionRejected")
     # The limit price of a market trigger is for show: it executes within its tolerance.
     is_market_trigger = order.trigger is not None and order.trigger.is_market
-    if not is_market_trigger and is_outside(order.price, core.oracle(order.coin)):
+    if not is_market_trigger and is_outside(order.price, core.oracle(coin)):
         return Rejection(f"Price too far from oracle{suffix}", "oracleRejected")
     takes = would_take(core, order) is not None
     capped = open_interest.refusal_of(core, order, takes=takes)
@@ -147,15 +148,12 @@ def _check_tif(core: Core, order: Order, suffix: str, *, takes: bool) -> Rejecti
     return None
 
 
-def has_margin(core: Core, order: Order) -> bool:
-    """Whether the account covers initial margin with this order, other resting orders included.
-
-    An order that must execute at once is valued at the mark, one that may rest at its limit
-    (hyperliquid.md 7.5).
-    """
-    price = core.mark(order.coin) if order.tif in (*IMMEDIATE, None) else order.price
-    account = core.account(order.user)
-    return margin.has_room(core, account, order.coin, order.side, order.size, price)
+def _value_price(core: Core, order: Order) -> Decimal:
+    """What margin values an order at: the mark when it must execute at once, its limit when it may
+    rest (hyperliquid.md 7.5)."""
+    if order.tif is None or order.tif in IMMEDIATE:
+        return core.mark(order.coin)
+    return order.price
 
 
 def unmatched_text(suffix: str) -> str:

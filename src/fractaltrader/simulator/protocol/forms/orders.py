@@ -50,11 +50,13 @@ class OrderWire(msgspec.Struct, omit_defaults=True):
 
     def normalise(self) -> None:
         """Take the venue's own form; raises UnprocessableError."""
-        self.p, self.s = normal_number(self.p), normal_number(self.s)
-        if (self.t.limit is None) == (self.t.trigger is None):
+        if not (_NORMAL.fullmatch(self.p) and _NORMAL.fullmatch(self.s)):
+            self.p, self.s = normal_number(self.p), normal_number(self.s)
+        trigger = self.t.trigger
+        if (self.t.limit is None) == (trigger is None):
             raise UnprocessableError("order type must be limit or trigger")
-        if self.t.trigger is not None:
-            self.t.trigger.trigger_px = normal_number(self.t.trigger.trigger_px)
+        if trigger is not None:
+            trigger.trigger_px = normal_number(trigger.trigger_px)
         if self.c is not None:
             self.c = cloid_of(self.c)
 
