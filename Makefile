@@ -6,7 +6,7 @@ WORKERS ?= auto
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check validate fuzz format bench lock clean
+.PHONY: help install demo test check validate kill-campaign fuzz format bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: $(STAMP) ## Run the tests
 validate: $(STAMP) ## Simulated weeks of faults, then the crash matrix (hours)
 	$(BIN)/fractal validate --days 7 --scenario all --seeds 20
 	$(BIN)/fractal validate --crash-matrix
+
+kill-campaign: $(STAMP) ## `kill -9` of the bot 200 times, eight writers for a minute (minutes)
+	$(BIN)/python tests/live/kill_campaign.py 200
 
 check: $(STAMP) ## Everything CI checks: format, lint, types, arrows, security, tests
 	$(BIN)/black --check --quiet src tests benchmarks

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backtest, detection, exchange, limits, peers, signing
+from benchmarks import backtest, bot, detection, exchange, limits, peers, signing
 from benchmarks import candles as candle_files
 from benchmarks.timing import readable
 from fractaltrader.data.candle_files import load_candles
@@ -40,6 +40,7 @@ def main() -> None:
         rows = [
             *signing.rows(),
             *limits.rows(),
+            *bot.rows(),
             *exchange.rows(),
             *candle_files.rows(path, candles),
             *detection.rows(candles),

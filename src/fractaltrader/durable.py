@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,17 +15,19 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     duty: the temporary name is fixed, so a crash leaves at most one leftover. Whatever `write` or
     the disk raises passes through, and the old file stays.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    folder_name, name = os.path.split(path)
+    temporary = os.path.join(folder_name, f".{name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(folder_name or os.curdir, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fractaltrader.exchange import limits
 from fractaltrader.exchange.errors import UnknownOutcomeError
 from fractaltrader.live import bot, executor
 from fractaltrader.live.breaker import BreakerWatch
@@ -16,15 +17,20 @@ from fractaltrader.live.intents import entry_orders
 from fractaltrader.live.protection import NAKED_BOUND_MS
 from fractaltrader.live.state import Intent
 from fractaltrader.live.state_manager import StateManager
-from fractaltrader.risk.breaker_parameters import BreakerParameters
+from fractaltrader.risk.breaker import Breaker
+from fractaltrader.risk.breaker_parameters import BreakerParameters, Cause
 from fractaltrader.risk.breaker_state import ProbeFate, TradeFacts
-from fractaltrader.validation.crash_matrix import Cycle, one_cell
+from fractaltrader.simulator.protocol.limits import REQUESTS_FREE, WEIGHT_A_MINUTE
+from fractaltrader.validation.crash_matrix import Cycle, one_cell, one_run
 from fractaltrader.validation.report import validate
-from fractaltrader.validation.scenarios import BY_NAME
+from fractaltrader.validation.scenarios import BY_NAME, CALM
+from fractaltrader.validation.week import Week
 
 SEED = 1
 Plant = Callable[[pytest.MonkeyPatch], None]
 ONE_TRADE = BreakerParameters(max_trades_per_day=1)
+SMALL_LOSS = BreakerParameters(max_daily_loss=0.01)
+LOSING_SEED = 3
 
 
 def lock_removed(patch: pytest.MonkeyPatch) -> None:
@@ -97,6 +103,11 @@ def executions_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Desk, "record", forgetful)
 
 
+def silence_exaggerated(patch: pytest.MonkeyPatch) -> None:
+    beat = BreakerWatch.beat
+    patch.setattr(BreakerWatch, "beat", lambda self, bars: beat(self, 100 * bars))
+
+
 # What is planted, under which fault of the crash matrix, and the invariant that must tell.
 PLANTED: list[tuple[Plant, str, int]] = [
     (lock_removed, "none", 15),
@@ -107,6 +118,7 @@ PLANTED: list[tuple[Plant, str, int]] = [
     (counter_too_low, "none", 9),
     (counter_too_high, "none", 8),
     (executions_lost, "none", 12),
+    (silence_exaggerated, "late frames", 8),
 ]
 
 
@@ -140,6 +152,53 @@ def test_a_missing_backoff_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert validate(outage, SEED, 0.25).violations == []
     backoff_removed(monkeypatch)
     assert any("INV-7" in text for text in validate(outage, SEED, 0.25).violations)
+
+
+@pytest.mark.slow
+def test_a_daily_loss_overlooked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day on which more is lost than the limit shows that the breaker did not see it."""
+
+    def day() -> Week:
+        return one_run(Week, LOSING_SEED, CALM, length_days=0.42, limits=SMALL_LOSS)
+
+    assert day().truth.trips == {"daily_loss": 1}
+    judge = Breaker._judge
+
+    def blind(self: Breaker, cause: Cause, *facts: Any) -> bool:
+        return cause is not Cause.DAILY_LOSS and judge(self, cause, *facts)
+
+    monkeypatch.setattr(Breaker, "_judge", blind)
+    assert day().violated[9] == 1
+
+
+@pytest.mark.slow
+def test_a_weight_not_counted_is_found(entry_bar: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bot that asks all the time stays within the venue's weight only by its budget."""
+    monkeypatch.setattr(bot, "RECONCILE_SECONDS", 2.0)
+    assert one_cell(SEED, entry_bar, "none", None).violations == []
+    monkeypatch.setattr(limits, "_weight_wait", lambda *_: None)
+    found = one_cell(SEED, entry_bar, "none", None)
+    assert found.violated[5] > 0
+    assert found.violated[6] > 0
+    assert found.wire.most_weight > WEIGHT_A_MINUTE
+
+
+@pytest.mark.slow
+def test_an_address_in_debt_is_found(entry_bar: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address whose actions are used up makes no entry, unless its budget is not kept."""
+    prepare = Cycle.prepare
+
+    def poor(self: Cycle) -> None:
+        prepare(self)
+        account = self.exchange.state.accounts[self.signer.address]
+        account.requests = REQUESTS_FREE - len(self.coins)  # enough to set their leverage
+
+    monkeypatch.setattr(Cycle, "prepare", poor)
+    frugal = one_cell(SEED, entry_bar, "none", None)
+    assert frugal.violations == []
+    assert frugal.fills() == []
+    monkeypatch.setattr(limits, "_address_wait", lambda *_: None)
+    assert one_cell(SEED, entry_bar, "none", None).violated[5] > 0
 
 
 def test_the_bound_of_a_naked_position_is_within_what_a_cycle_watches() -> None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from fractaltrader.cli.main import app
 from fractaltrader.errors import UserError
 from fractaltrader.validation.crash_matrix import FAULTS, Cell, matrix_row, matrix_summary, one_cell
-from fractaltrader.validation.report import validate
+from fractaltrader.validation.report import campaign, validate
 from fractaltrader.validation.scenarios import BY_NAME, parse_scenarios
 
 SEED = 1
@@ -39,6 +39,24 @@ def test_a_kill_in_the_middle_of_a_cycle_is_survived(fault: str, entry_bar: int)
     """Under every fault of the matrix the process may die as its entry is under way."""
     point = 1 + 3 * list(FAULTS).index(fault) % 24
     assert one_cell(SEED, entry_bar, fault, point).violations == []
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_change_nothing() -> None:
+    """Two processes give the same runs in the same order as one."""
+
+    def told(jobs: int) -> list[dict[str, object]]:
+        results = campaign([BY_NAME["calm"], BY_NAME["crash"]], [3, 4], 0.05, jobs)
+        return [result.document() | {"cpu_s": 0} for result in results]
+
+    alone = told(1)
+    assert [(run["seed"], run["scenario"]) for run in alone] == [
+        (3, "calm"),
+        (3, "crash"),
+        (4, "calm"),
+        (4, "crash"),
+    ]
+    assert told(2) == alone
 
 
 def test_an_unknown_scenario_names_the_known_ones() -> None:

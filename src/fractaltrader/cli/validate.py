@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXIT_VIOLATION = 1
 LONGEST_DAYS = 60.0
 MOST_SEEDS = 1000
+MOST_JOBS = 256
 
 
 def validate(
@@ -19,14 +20,18 @@ def validate(
     seeds: Annotated[int, typer.Option(help="Run seeds 1 to this.")] = 20,
     seed: Annotated[int | None, typer.Option(help="Run only this seed.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document a run.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes side by side; without it, one a processor.")
+    ] = None,
     crash_matrix: Annotated[
         bool, typer.Option("--crash-matrix", help="Kill one trading cycle everywhere instead.")
     ] = False,
 ) -> None:
     """Check the invariants over simulated weeks of faults; exit code 1 when one does not hold."""
     from fractaltrader.errors import UserError
-    from fractaltrader.validation.report import validate as run
+    from fractaltrader.validation.report import campaign
     from fractaltrader.validation.scenarios import parse_scenarios
+    from fractaltrader.validation.side_by_side import usable_cpus
 
     if not 0.05 <= days <= LONGEST_DAYS:
         raise UserError(f"days: {days:g} must be from 0.05 to {LONGEST_DAYS:g}")
@@ -34,18 +39,19 @@ def validate(
         raise UserError(f"seeds: {seeds} must be from 1 to {MOST_SEEDS}")
     if seed is not None and seed < 0:
         raise UserError(f"seed: {seed} must not be negative; give 0 or more")
+    jobs = usable_cpus() if jobs is None else jobs
+    if not 1 <= jobs <= MOST_JOBS:
+        raise UserError(f"jobs: {jobs} must be from 1 to {MOST_JOBS}")
     if crash_matrix:
-        _matrix(1 if seed is None else seed)
+        _matrix(1 if seed is None else seed, jobs)
         return
     chosen = parse_scenarios(scenario)
     numbers = range(1, seeds + 1) if seed is None else [seed]
     failed: list[Result] = []
-    for number in numbers:
-        for one in chosen:
-            result = run(one, number, days)
-            _show(result, as_json=as_json)
-            if result.violation_count:
-                failed.append(result)
+    for result in campaign(chosen, numbers, days, jobs):
+        _show(result, as_json=as_json)
+        if result.violation_count:
+            failed.append(result)
     if not as_json:
         typer.echo(f"{len(numbers) * len(chosen)} runs, {len(failed)} with violations")
         for result in failed:
@@ -58,7 +64,7 @@ def _show(result: "Result", *, as_json: bool) -> None:
     typer.echo(json.dumps(result.document()) if as_json else "\n".join(result.lines()))
 
 
-def _matrix(seed: int) -> None:
+def _matrix(seed: int, jobs: int) -> None:
     """Print the matrix row by row as it comes to be."""
     from itertools import groupby
 
@@ -70,7 +76,7 @@ def _matrix(seed: int) -> None:
     )
 
     cells: list[Cell] = []
-    for _, group in groupby(crash_matrix(seed), key=lambda cell: cell.fault):
+    for _, group in groupby(crash_matrix(seed, jobs=jobs), key=lambda cell: cell.fault):
         row = list(group)
         typer.echo(matrix_row(row))
         cells += row

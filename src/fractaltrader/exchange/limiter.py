@@ -100,6 +100,21 @@ class Limiter:
 
         Raises RateLimitedError when waiting cannot help: the address has no actions to spare.
         """
+        ticket, attempt = self._asked(cost, priority)
+        await self._admitted(attempt, cost.what, priority)
+        return ticket
+
+    def acquire_at_once(self, cost: Cost, priority: Priority) -> Ticket | None:
+        """As `acquire`, but None where that would wait, for the budget or for the file's lock."""
+        ticket, attempt = self._asked(cost, priority)
+        try:
+            return ticket if self._shared(attempt) is None else None
+        except BlockingIOError:
+            return None
+
+    def _asked(
+        self, cost: Cost, priority: Priority
+    ) -> tuple[Ticket, Callable[[BudgetState], Wait | None]]:
         self._tickets += 1
         ticket = Ticket(f"{self.spender}#{id(self):x}.{self._tickets}", cost, priority)
 
@@ -110,8 +125,7 @@ class Limiter:
                 ticket.sent_ms = state.now_ms
             return wait
 
-        await self._admitted(attempt, cost.what, priority)
-        return ticket
+        return ticket, attempt
 
     def settle(self, ticket: Ticket, extra: int | None = None) -> None:
         """The answer is in, with so much extra weight; None: there was none, the most is taken."""

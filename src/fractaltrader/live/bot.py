@@ -97,6 +97,11 @@ class Retry:
     def succeeded(self) -> None:
         self.delay, self._at = 0.0, None
 
+    @property
+    def pending(self) -> bool:
+        """Whether a failure waits to be made good."""
+        return self._at is not None
+
     def due(self) -> bool:
         return self._at is not None and asyncio.get_running_loop().time() >= self._at
 
@@ -312,12 +317,14 @@ class Bot:
             case Tick.HEARTBEAT:
                 self._heartbeat()
                 await self._obey()
+                if self._retry.pending:
+                    # Silence of a venue that does not answer is asked about no more often.
+                    if self._retry.due():
+                        await self._catch_up()
                 # Frames that wait their turn are no silence.
-                if self._queue.empty() and (silent := self._bars.silent()):
+                elif self._queue.empty() and (silent := self._bars.silent()):
                     desk.incident("candles stopped", f"{', '.join(silent)}: asked for by REST")
                     self._bars.behind = True
-                    await self._catch_up()
-                elif self._retry.due():
                     await self._catch_up()
             case Tick.RECONCILE:
                 await self._catch_up()

@@ -19,6 +19,7 @@ from fractaltrader.risk.breaker_parameters import Action, Cause
 from fractaltrader.risk.breaker_state import BreakerEvent, Inputs
 
 FILE_NAME = "ledger.sqlite"
+CACHE_KB = 256
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -80,6 +81,8 @@ class Ledger:
         self._db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        # By default it fills 2 MB over the months, which looks like a leak; rows are only appended.
+        self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         self._db.executescript(_SCHEMA)
         self._add_missing_columns()
 

@@ -6,14 +6,22 @@ from pathlib import Path
 
 import structlog
 
-MAX_BYTES = 5_000_000
+MAX_BYTES = 4_900_000
 FILES_KEPT = 4
+
+
+class _BoundedFile(RotatingFileHandler):
+    """Starts a new file after the line that fills one: measuring a line before it is written, as
+    the library does, formats every line twice."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - the library's name
+        return self.stream is not None and self.stream.tell() >= self.maxBytes
 
 
 def configure_logs(folder: Path, *, terminal: bool, name: str = "bot.log") -> None:
     """Send the log to `folder`/`name` (at most 25 MB) and, when `terminal`, to stderr."""
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    file = RotatingFileHandler(folder / name, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
+    file = _BoundedFile(folder / name, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
     file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
     handlers: list[logging.Handler] = [file]
     if terminal:

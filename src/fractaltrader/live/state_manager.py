@@ -10,7 +10,7 @@ one of them costs nothing. `.bak2` to `.bak5` are older, about a minute apart.
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,11 +100,13 @@ class StateManager:
         self._clock = clock
         self._lock_path = folder / f"{FILE_NAME}.lock"
         self._lock = FileLock(self._lock_path, timeout=lock_timeout)
+        # Newest first.
+        self._backups = [folder / f"{FILE_NAME}.bak{n}" for n in range(1, BACKUPS + 1)]
 
     @property
     def exists(self) -> bool:
         """Whether there is a state to load."""
-        return self.path.exists() or any(path.exists() for path in self._backups())
+        return self.path.exists() or any(path.exists() for path in self._backups)
 
     def load(self) -> BotState:
         """The current state, a new one when there has never been any.
@@ -142,7 +144,6 @@ class StateManager:
         if self._lock.is_locked:
             # The lock would let this process in again, and the inner change would be lost.
             raise RuntimeError("state: an update inside an update of the same manager")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(poll_interval=POLL_SECONDS)
         except Timeout:
@@ -162,7 +163,7 @@ class StateManager:
         try:
             return self._read(self.path)
         except FileNotFoundError:
-            if not any(path.exists() for path in self._backups()):
+            if not any(path.exists() for path in self._backups):
                 return _Saved(BotState())
             return self._try_recover_from_backup(None)
         except (msgspec.DecodeError, ValueError):
@@ -194,7 +195,7 @@ class StateManager:
         return aside
 
     def _try_recover_from_backup(self, broken: Path | None) -> _Saved:
-        for backup in self._backups():
+        for backup in self._backups:
             try:
                 saved = self._read(backup)
             except (FileNotFoundError, msgspec.DecodeError, ValueError):
@@ -213,7 +214,7 @@ class StateManager:
 
     def _lost(self, saved: _Saved, backup: Path, broken: Path | None) -> int | None:
         """How many saves the backup lacks: none when it is the copy that every save makes."""
-        if backup == self._backups()[0] and saved.sequence:
+        if backup == self._backups[0] and saved.sequence:
             return 0
         if broken is None:
             return None
@@ -234,21 +235,17 @@ class StateManager:
         if len(content) > MAX_BYTES:
             raise StateTooLargeError(f"state: {len(content)} bytes are more than {MAX_BYTES}")
         # Not synced: it guards against damage to the file, the file itself against a power loss.
-        overwrite(self._backups()[0], content)
+        overwrite(self._backups[0], content)
         if now // BACKUP_EVERY_MS != previous.saved_ms // BACKUP_EVERY_MS:
             self._rotate_backups()
         write_file(self.path, content)
 
-    def _backups(self) -> list[Path]:
-        """Newest first."""
-        return [self.path.with_name(f"{FILE_NAME}.bak{n}") for n in range(1, BACKUPS + 1)]
-
     def _rotate_backups(self) -> None:
-        backups = self._backups()
+        backups = self._backups
         for older, newer in zip(reversed(backups[2:]), reversed(backups[1:-1]), strict=True):
-            if newer.exists():
+            with suppress(FileNotFoundError):
                 os.replace(newer, older)
-        if self.path.exists():
+        with suppress(FileNotFoundError):
             # The link shares the old content; the rename that follows gives the file a new one.
             os.link(self.path, backups[1])
 

@@ -7,7 +7,7 @@ the validated week is checked to the audit at the end.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from fractaltrader.risk.breaker_parameters import BreakerParameters
 from fractaltrader.simulator.virtual_time import run_virtual
 from fractaltrader.validation.report import FAST_FOLDER, quiet
 from fractaltrader.validation.scenarios import CALM, Scenario, Table
+from fractaltrader.validation.side_by_side import in_order
 from fractaltrader.validation.week import Week
 from fractaltrader.validation.world import HISTORY_BARS
 
@@ -98,17 +99,29 @@ class Cycle(Week):
 
 
 def crash_matrix(
-    seed: int, *, faults: Iterable[str] = tuple(FAULTS), every: int = 1
+    seed: int, *, faults: Sequence[str] = tuple(FAULTS), every: int = 1, jobs: int = 1
 ) -> Iterator[Cell]:
-    """Every cell, fault by fault, or every so many'th point of each; UserError when the market of
-    this seed brings no entry."""
+    """Every cell, fault by fault, or every so many'th point of each, by at most `jobs` processes;
+    UserError when the market of this seed brings no entry."""
     bar = first_entry(seed)
-    for name in faults:
-        points = one_cell(seed, bar, name, None).points
-        for point in range(1, points + 1, every):
-            cycle = one_cell(seed, bar, name, point)
-            told = tuple(str(violation) for violation in cycle.violations)
-            yield Cell(name, point, cycle.deaths > 0, told)
+    lengths = in_order(_points, [(seed, bar, name) for name in faults], jobs)
+    kills = [
+        (seed, bar, name, point)
+        for name, points in zip(faults, lengths, strict=True)
+        for point in range(1, points + 1, every)
+    ]
+    return in_order(_cell, kills, jobs)
+
+
+def _points(cycle: tuple[int, int, str]) -> int:
+    return one_cell(*cycle, None).points
+
+
+def _cell(kill: tuple[int, int, str, int]) -> Cell:
+    _, _, name, point = kill
+    cycle = one_cell(*kill)
+    told = tuple(str(violation) for violation in cycle.violations)
+    return Cell(name, point, cycle.deaths > 0, told)
 
 
 def matrix_row(cells: Sequence[Cell]) -> str:
@@ -134,7 +147,7 @@ def first_entry(seed: int) -> int:
     """How many bars after the usual beginning the first signal's bar opens that is entered; raises
     UserError when there is none."""
     for days in SCOUTED_DAYS:
-        week = _run(Week, seed, CALM, length_days=days, days=MARKET_DAYS)
+        week = one_run(Week, seed, CALM, length_days=days, days=MARKET_DAYS)
         bars = [(time_ms - week.begin_ms) // BAR_MS for time_ms in week.entered_bars]
         later = [bar for bar in bars if bar >= BARS_BEFORE]
         if later:
@@ -150,7 +163,7 @@ def one_cell(
     if fault == "full disk":
         begins = f"{(BARS_BEFORE + 1) * BAR_MS}ms"
         scenario = replace(scenario, disk_full=(begins, f"{CYCLE_MS}ms", "1d"))
-    return _run(
+    return one_run(
         Cycle,
         seed,
         scenario,
@@ -162,7 +175,8 @@ def one_cell(
     )
 
 
-def _run(kind: type[W], seed: int, scenario: Scenario, **more: object) -> W:
+def one_run(kind: type[W], seed: int, scenario: Scenario, **more: object) -> W:
+    """A run of `kind` to its end, `more` being its fields, in a folder of its own."""
     parent = FAST_FOLDER if FAST_FOLDER.is_dir() else None
     with TemporaryDirectory(prefix="fractal-matrix-", dir=parent) as place:
         folder = Path(place) / "run"

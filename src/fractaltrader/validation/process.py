@@ -35,11 +35,13 @@ class JumpingClock:
     @property
     def wrong_ms(self) -> int:
         """How far it is ahead of the truth."""
+        if not self._jumps or self.healed:
+            return 0
         now = self._inner.now_ms()
         open_jumps = (
             ms for fault, ms in self._jumps if fault.occurrence(now, self._origin_ms) is not None
         )
-        return 0 if self.healed else sum(open_jumps)
+        return sum(open_jumps)
 
     def now_ms(self) -> int:
         return self._inner.now_ms() + self.wrong_ms
@@ -140,7 +142,7 @@ class BreakableState(StateManager):
         if self._life.dies_now:
             if self._life.tears:
                 # What is written first may be cut off; the file itself is only ever replaced.
-                self._disk.tear(self._backups()[0])
+                self._disk.tear(self._backups[0])
             raise Killed
         self._disk.check(self.path)
         self._locked_hook()

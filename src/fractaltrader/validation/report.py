@@ -1,7 +1,7 @@
 """What a validated week came to, as numbers, lines and JSON."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from logging import CRITICAL
@@ -11,8 +11,10 @@ from time import process_time
 
 import structlog
 
+from fractaltrader.simulator.protocol.limits import WEIGHT_A_MINUTE
 from fractaltrader.simulator.virtual_time import run_virtual
 from fractaltrader.validation.scenarios import Scenario
+from fractaltrader.validation.side_by_side import in_order
 from fractaltrader.validation.week import Week
 
 # Memory, where there is such a folder: what a power loss does is not what is tested here.
@@ -41,6 +43,10 @@ class Result:
     naked_total_s: float
     caused_429: int
     injected_429: int
+    most_weight: int
+    most_failures: int
+    address_used: int
+    address_cap: int
     breaker_trips: dict[str, int]
     false_stops: int
     missed_stops: int
@@ -77,7 +83,9 @@ class Result:
             f"signals {_counted(self.entries)}; fills {self.fills}",
             f"  duplicates {self.duplicates}; naked at most {self.naked_max_s:g} s, in all "
             f"{self.naked_total_s:g} s; 429s caused {self.caused_429}, injected "
-            f"{self.injected_429}",
+            f"{self.injected_429}; within a minute at most {self.most_failures} failures and "
+            f"weight {self.most_weight} of {WEIGHT_A_MINUTE}; address {self.address_used} of "
+            f"{self.address_cap} actions",
             f"  breaker trips {_counted(self.breaker_trips)}; false stops {self.false_stops}, "
             f"missed stops {self.missed_stops}",
             f"  state: {self.recoveries} recoveries, {self.lost_updates} lost updates; errors "
@@ -102,6 +110,18 @@ def validate(scenario: Scenario, seed: int, days: float) -> Result:
         return _result(week, process_time() - began)
 
 
+def campaign(
+    scenarios: Sequence[Scenario], seeds: Sequence[int], days: float, jobs: int
+) -> Iterator[Result]:
+    """Every scenario from every seed, seed by seed, by at most `jobs` processes."""
+    runs = [(scenario, seed, days) for seed in seeds for scenario in scenarios]
+    return in_order(_validate, runs, jobs)
+
+
+def _validate(run: tuple[Scenario, int, float]) -> Result:
+    return validate(*run)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Nobody reads the log of a bot in virtual time."""
@@ -121,6 +141,7 @@ def _result(week: Week, cpu_s: float) -> Result:
         verdicts = dict(ledger.verdicts())
     finally:
         ledger.close()
+    used, cap = week.address_budget()
     bars = sum(
         1
         for candles in week.markets.values()
@@ -146,6 +167,10 @@ def _result(week: Week, cpu_s: float) -> Result:
         naked_total_s=week.watch.naked_total_ms / 1000,
         caused_429=week.wire.own_429,
         injected_429=week.wire.injected_429,
+        most_weight=week.wire.most_weight,
+        most_failures=week.wire.most_failures,
+        address_used=used,
+        address_cap=cap,
         breaker_trips=week.truth.trips,
         false_stops=week.truth.false_stops,
         missed_stops=week.truth.missed_stops,
@@ -154,8 +179,7 @@ def _result(week: Week, cpu_s: float) -> Result:
         errors=len(errors),
         errors_recognised=sum(record.recognised for record in errors),
         incidents=dict(incidents.most_common()),
-        faults={kind: count for kind, count in week.injector.counts().items() if count}
-        | ({"disk full": week.disk.refusals} if week.disk.refusals else {}),
+        faults=week.struck,
         cpu_s=cpu_s,
     )
 

@@ -12,12 +12,12 @@ from decimal import Decimal
 from random import Random
 
 from fractaltrader.config import Config, TradeConfig, VenueConfig
+from fractaltrader.exchange.errors import RateLimitedError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator, nonce_path
 from fractaltrader.exchange.limiter import Limiter, budget_path
 from fractaltrader.exchange.port import CandleUpdate
 from fractaltrader.live.assembly import build_bot
-from fractaltrader.live.audit import audit
 from fractaltrader.live.bot import FILE_ERRORS, QUEUE_LIMIT, Bot
 from fractaltrader.live.breaker import BreakerStopError
 from fractaltrader.live.control import reset_stopped
@@ -26,16 +26,19 @@ from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.parameters import DataParameters
 from fractaltrader.live.state import Intent
 from fractaltrader.live.state_manager import StateLockedError, StateManager
-from fractaltrader.market import Bar
+from fractaltrader.market import Bar, Timeframe
 from fractaltrader.risk.breaker_parameters import BreakerParameters, Cause
 from fractaltrader.risk.sizing import RiskParameters
 from fractaltrader.simulator.faults.injector import Injector
 from fractaltrader.simulator.faults.plan import HalfOpen, Halt, PostOnly, RateLimit, Unreachable
+from fractaltrader.simulator.protocol.limits import request_cap
 from fractaltrader.simulator.serving.transport import InProcessTransport
 from fractaltrader.simulator.state import Fill
 from fractaltrader.simulator.virtual_time import LoopClock
+from fractaltrader.validation.account_watch import AccountWatch
 from fractaltrader.validation.breaker_truth import BreakerTruth
-from fractaltrader.validation.invariants import VIOLATIONS_KEPT, AccountWatch, Violation
+from fractaltrader.validation.closing_audit import differences
+from fractaltrader.validation.invariants import VIOLATIONS_KEPT, Violation
 from fractaltrader.validation.process import (
     BreakableLedger,
     BreakableState,
@@ -45,6 +48,7 @@ from fractaltrader.validation.process import (
     Life,
 )
 from fractaltrader.validation.scenarios import Scenario
+from fractaltrader.validation.stream_watch import StreamWatch
 from fractaltrader.validation.wire_watch import WatchedTransport, WireWatch
 from fractaltrader.validation.world import Killed, World
 
@@ -54,6 +58,8 @@ RESTART_SECONDS = 10.0
 OPERATOR_SECONDS = 120.0
 LAST_LIFE_SECONDS = 150.0
 STOP_SECONDS = 180.0
+MINUTE_SECONDS = 60.0
+AUDIT_MINUTES = 10  # twice what the budget takes to grow back after a 429
 DAY_SECONDS = 86_400.0
 KEEPING_US_FROM_ACTING = (Unreachable, RateLimit, HalfOpen, Halt, PostOnly)
 URL = "http://validation:1"
@@ -78,6 +84,7 @@ class Week(World):
     recoveries: list[str] = field(default_factory=list)
     lost_updates: int = 0
     probes: int = 0
+    struck: dict[str, int] = field(default_factory=dict)  # by kind of fault
     entered_bars: list[int] = field(default_factory=list)
 
     def prepare(self) -> None:
@@ -107,12 +114,17 @@ class Week(World):
         self.life = Life()
         self._desk: Desk | None = None
         self._bot: Bot | None = None
-        self.wire = WireWatch(self.folder, self.own, self.clock, self.violate)
+        self.wire = WireWatch(self.folder, self.own, self.clock, self.violate, self.address_budget)
+        self.stream = StreamWatch(self.bot_clock)
         self.watch = AccountWatch(self)
-        scenario = self.scenario
-        faulty = bool(scenario.tables or scenario.crashes_a_day or scenario.disk_full)
-        faulty = faulty or bool(scenario.clock_jumps)
-        self.truth = BreakerTruth(self.breaker, self.wire, self.violate, faulty=faulty)
+        self.truth = BreakerTruth(
+            self.breaker,
+            self.wire,
+            self.stream,
+            self.violate,
+            bar_ms=Timeframe.parse(self.config.trade.timeframe).ms,
+        )
+        self.wire.on_equity = self.truth.told
 
     def violate(self, number: int, text: str) -> None:
         """Note that an invariant does not hold."""
@@ -126,6 +138,12 @@ class Week(World):
         """Executions as the venue has them, oldest first."""
         account = self.exchange.state.accounts.get(self.signer.address)
         return account.fills if account is not None else []
+
+    def address_budget(self) -> tuple[int, int]:
+        """Actions that the account's address has used, and those it may use, as the venue has
+        them (hyperliquid.md 6.2)."""
+        account = self.exchange.state.accounts[self.signer.address]
+        return account.requests, request_cap(account)
 
     def intents(self) -> list[Intent]:
         """Every intention the ledger holds."""
@@ -164,8 +182,13 @@ class Week(World):
             await self._audit()
 
     def _heal(self) -> None:
+        counts = self.injector.counts() | {"disk full": self.disk.refusals}
+        self.struck = {kind: count for kind, count in counts.items() if count}
         self.injector.clear()
         self.disk.healed = self.bot_clock.healed = True
+
+    def after_tick(self) -> None:
+        """The watch looks by the bot's time, not by the market's."""
 
     async def _sample(self) -> None:
         elapsed = round(SAMPLE_SECONDS * 1000)
@@ -175,20 +198,30 @@ class Week(World):
             working = alive and not self.hindered
             self.total_ms += elapsed
             self.alive_ms += elapsed if alive else 0
-            self.watch.sample(elapsed, alive=alive, working=working)
-            answer = self.exchange.info({"type": "clearinghouseState", "user": self.signer.address})
-            equity = float(answer["marginSummary"]["accountValue"])
+            positions, lacking, equity = self._account()
+            self.watch.sample(elapsed, positions, lacking, alive=alive, working=working)
             if equity > 0 and self._desk is not None and self._desk.instruments:
-                self.truth.sample(self.clock.now_ms(), equity)
+                self.truth.sample(self.clock.now_ms(), equity, working=working)
                 state = self._desk.breaker.state
                 self.truth.judge(self.clock.now_ms(), state, self.fills(), working=working)
+            else:
+                self.truth.asleep()
             if self._bot is not None and self._bot._queue.qsize() > QUEUE_LIMIT // 2:
                 self.violate(11, f"{self._bot._queue.qsize()} events wait in the bot's queue")
+
+    def _account(self) -> tuple[dict[str, Decimal], dict[str, Decimal], float]:
+        """Positions, what of them lacks a stop, and equity, as the venue has them."""
+        account = self.exchange.state.accounts[self.signer.address]
+        if not account.positions:
+            return {}, {}, float(account.cash)  # what the venue would answer, for less
+        shown = self.account_state()
+        return *self.exposure(shown), float(shown["marginSummary"]["accountValue"])
 
     async def _live(self, seconds: float, *, doomed: bool) -> None:
         """One life of the bot, at most so long, and what follows its end."""
         self.lives += 1
         self.life = Life()
+        before = asyncio.all_tasks()
         transport = self._transport()
         limiter = self._limiter()
         try:
@@ -215,10 +248,14 @@ class Week(World):
             task.cancel()
         self._bot = self._desk = None
         await asyncio.wait({task})
+        # What tripped since the last sample, before an operator resets it.
+        self.truth.judge(self.clock.now_ms(), desk.breaker.state, self.fills(), working=False)
         self._note_recovery(desk)
         desk.ledger.close()
         limiter.close()
         await transport.close()
+        for left in asyncio.all_tasks() - before:
+            left.cancel()  # a process that has ended does nothing more
         await self._after(task)
 
     async def _after(self, task: asyncio.Task[None]) -> None:
@@ -256,7 +293,7 @@ class Week(World):
         if self.life.tears and state.exists() and self.rng.random() < 0.3:
             try:
                 StateManager(self.folder, self.bot_clock)._read(
-                    StateManager(self.folder, self.bot_clock)._backups()[0]
+                    StateManager(self.folder, self.bot_clock)._backups[0]
                 )
             except (OSError, ValueError):
                 return  # the copy is torn already; both at once is beyond what is promised
@@ -273,12 +310,12 @@ class Week(World):
 
     def _transport(self) -> WatchedTransport:
         inner = InProcessTransport(self.exchange, self.clock, limits=False, faults=self.injector)
-        return WatchedTransport(inner, self.wire)
+        return WatchedTransport(inner, self.wire, self.stream)
 
     def _limiter(self) -> Limiter:
         seed = Random(self.rng.random())  # nosec B311
         path = budget_path(self.folder.parent / "home", URL)
-        return Limiter(path, LoopClock(self.own.now_ms()), spender=f"life {self.lives}", rng=seed)
+        return Limiter(path, self.own, spender=f"life {self.lives}", rng=seed)
 
     def _new_desk(self, transport: WatchedTransport, limiter: Limiter) -> Desk:
         venue = HyperliquidVenue(
@@ -330,14 +367,23 @@ class Week(World):
         bot._bars.closed_by = counted  # type: ignore[method-assign]
 
     async def _audit(self) -> None:
+        """Compare as soon as the budget has room for it again; no market moves any more."""
+        for _ in range(AUDIT_MINUTES):
+            await asyncio.sleep(MINUTE_SECONDS)
+            try:
+                await self._compare()
+            except RateLimitedError:
+                continue
+            return
+        self.violate(12, f"the budget had no room for an audit within {AUDIT_MINUTES} minutes")
+
+    async def _compare(self) -> None:
         limiter = self._limiter()
         transport = self._transport()
         desk = self._new_desk(transport, limiter)
         try:
-            await desk.venue.instruments()
-            for line in await audit(desk.venue, desk.ledger, desk.state.load()):
-                if not line.agrees:
-                    self.violate(12, f"{line.what}: ours {line.ours}, venue {line.venue}")
+            for text in await differences(desk, self.exchange.state.accounts[self.signer.address]):
+                self.violate(12, text)
         finally:
             desk.ledger.close()
             limiter.close()

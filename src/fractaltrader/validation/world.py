@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from fractaltrader.config import Config, TradeConfig
 from fractaltrader.data.synthetic import generated_market
@@ -148,24 +149,33 @@ class World:
         self.replay = asyncio.create_task(self._replay())
 
     async def _replay(self) -> None:
-        """Replay to the end; after every tick note positions without a resting stop."""
+        """Replay to the end, and look at the world after every tick."""
         while (time_ms := self.feed.next_ms) is not None:
             await self.clock.sleep_until(time_ms)
             self.feed.step(self.exchange)
-            self.naked += self.naked_positions()
+            self.after_tick()
 
-    def exposure(self) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+    def after_tick(self) -> None:
+        """Note positions without a resting stop."""
+        self.naked += self.naked_positions()
+
+    def account_state(self) -> dict[str, Any]:
+        """The account as the exchange shows it."""
+        request = {"type": "clearinghouseState", "user": self.signer.address}
+        state: dict[str, Any] = self.exchange.info(request)
+        return state
+
+    def exposure(self, state: dict[str, Any]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
         """Positions by coin, signed, and how much of each no resting reduce-only stop covers, as
         the exchange sees it."""
-        user = {"user": self.signer.address}
-        state = self.exchange.info({"type": "clearinghouseState", **user})
         positions = {
             item["position"]["coin"]: Decimal(item["position"]["szi"])
             for item in state["assetPositions"]
         }
         if not positions:
             return {}, {}
-        orders = self.exchange.info({"type": "frontendOpenOrders", **user})
+        request = {"type": "frontendOpenOrders", "user": self.signer.address}
+        orders = self.exchange.info(request)
         lacking = {}
         for coin, size in positions.items():
             stops = [
@@ -183,7 +193,7 @@ class World:
 
     def naked_positions(self) -> list[str]:
         """Positions that their resting stops do not cover, each with the time."""
-        positions, lacking = self.exposure()
+        positions, lacking = self.exposure(self.account_state())
         return [f"{self.exchange.now_ms()} {coin} {positions[coin]}" for coin in lacking]
 
     def venue(self, fault: Fault = no_fault) -> HyperliquidVenue:

@@ -197,6 +197,8 @@ class Link:
     async def _acquire_within(
         seconds: float, limiter: Limiter, cost: Cost, priority: Priority
     ) -> Ticket | None:
+        if (ticket := limiter.acquire_at_once(cost, priority)) is not None:
+            return ticket
         try:
             async with asyncio.timeout(seconds):
                 return await limiter.acquire(cost, priority)

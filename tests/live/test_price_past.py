@@ -1,0 +1,43 @@
+"""A signal whose stop or target price has reached already."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import msgspec
+from virtual_world import World
+
+from fractaltrader.live.ledger import Ledger
+from fractaltrader.simulator.virtual_time import run_virtual
+
+FACTOR = Decimal("1.5")
+
+
+def test_a_signal_that_price_has_passed_is_not_entered(world: World) -> None:
+    """With every price the bot is told far beyond the signal's levels, no order leaves and each
+    verdict says why."""
+    entries: list[bytes] = []
+
+    async def moved(
+        path: str, send: Callable[[], Awaitable[tuple[int, bytes]]]
+    ) -> tuple[int, bytes]:
+        status, body = await send()
+        answer = msgspec.json.decode(body)
+        if path == "/exchange" and "statuses" in str(answer):
+            entries.append(body)
+        if isinstance(answer, dict) and answer.keys() == set(world.coins):
+            answer = {coin: str(Decimal(mid) * FACTOR) for coin, mid in answer.items()}
+            body = msgspec.json.encode(answer)
+        return status, body
+
+    async def play() -> None:
+        world.days = 2
+        world.open()
+        await world.trade(moved)
+
+    run_virtual(play())
+    ledger = Ledger(world.folder)
+    verdicts = dict(ledger.verdicts())
+    ledger.close()
+    assert verdicts["price_past"] >= 1
+    assert "enter" not in verdicts
+    assert entries == []
