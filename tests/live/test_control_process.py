@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_kill import FRACTAL, KEY, free_port, running
+from killing import FRACTAL, KEY, free_port, running
 
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.hyperliquid.signing import Signer

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from test_kill import FRACTAL, KEY, free_port, naked, running
+from killing import FRACTAL, KEY, free_port, naked, running
 
 from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.http import HttpTransport
