@@ -34,6 +34,8 @@ class EngineConfig(NamedTuple):
     detector: int
     left: int
     right: int
+    left_span: int  # the longest power of two within `left`, as its exponent
+    right_span: int
     ties_count: bool
     labels: bool
     strength: bool
@@ -329,13 +331,16 @@ class EngineParameters(Parameters):
                         f"htf: {name} cannot be built from {base} bars; choose a multiple of {base}"
                     )
         blocks = self.order_blocks
+        left = self.left if self.detector == "fractal" else self.right
         first, second, third = (*lengths, 0, 0, 0)[:3]
         return EngineConfig(
             bar_ms=bar_ms,
             holes_void=self.holes == "void",
             detector=("fractal", "leg_flip").index(self.detector),
-            left=self.left if self.detector == "fractal" else self.right,
+            left=left,
             right=self.right,
+            left_span=left.bit_length() - 1,
+            right_span=self.right.bit_length() - 1,
             ties_count=self.tie == "first",
             labels=self.labels,
             strength=self.strength and self.structure,

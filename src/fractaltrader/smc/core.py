@@ -10,18 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fractaltrader.smc.clauses import LEG_FLIP, EngineConfig
-from fractaltrader.smc.dealing_range import (
-    BACK,
-    DEEPEST,
-    LAST_CLOSE,
-    QUIET_FROM,
-    QUIET_TO,
-    Dealing,
-    add_point,
-    new_dealing,
-    read_range,
-)
 from fractaltrader.smc.dealing_range import LEG as RANGE_LEG
+from fractaltrader.smc.dealing_range import Dealing, add_point, follow, new_dealing
 from fractaltrader.smc.events import (
     CANDIDATE,
     TAG,
@@ -65,7 +55,7 @@ from fractaltrader.smc.structure import (
     break_level,
     new_structure,
 )
-from fractaltrader.smc.swings import LEG, Swings, beyond_later, fractal, new_swings, void
+from fractaltrader.smc.swings import Swings, beyond_later, extend, fractal, new_swings
 from fractaltrader.smc.window import (
     CAPACITY,
     HIGH_,
@@ -153,15 +143,14 @@ def leg_flips(config: EngineConfig, core: Core, t: int) -> int:
     """Which side's swing a flip of the leg at bar `t` confirms: 1 a high, 2 a low, 0 none."""
     swings = core.swings
     since = core.counters[SINCE]
-    bars = config.right
-    high = beyond_later(swings, core.window, 1, 1, HIGH_, t, since, bars)
-    low = beyond_later(swings, core.window, 0, -1, LOW_, t, since, bars)
-    leg = swings.whole[0, LEG]
+    high = beyond_later(config, swings, 1, t, since)
+    low = beyond_later(config, swings, 0, t, since)
+    leg = swings.leg[0]
     if high and leg != -1:
-        swings.whole[0, LEG] = -1
+        swings.leg[0] = -1
         return 1
     if low and not high and leg != 1:
-        swings.whole[0, LEG] = 1
+        swings.leg[0] = 1
         return 2
     return 0
 
@@ -252,8 +241,8 @@ def visit_zones(
         if -side * extreme >= zones.near[row]:
             bar = Way(-side, t, now, -side * extreme, -side * close)
             visit(
-                zones, events, bar, config.fvg_fill_close, config.fvg_inverse, config.mitigation,
-                config.block_wick_invalidates, config.breakers,
+                zones, events, bar, config.fvg_fill_close, config.block_wick_invalidates,
+                config.breakers,
             )  # fmt: skip
         if t >= zones.due[row]:
             expire(zones, events, row, t, now, config.expiry_bars)
@@ -364,23 +353,17 @@ def average_range(core: Core, t: int, bars: int, afresh: bool) -> None:
 
 
 @inlined
-def confirmed(config: EngineConfig, core: Core, t: int, hole: bool) -> int:
+def confirmed(config: EngineConfig, core: Core, t: int, hole: bool, high: float, low: float) -> int:
     """The swings that bar `t` confirms: 1 a high, 2 a low, 3 both."""
     if hole and config.holes_void:
         core.counters[SINCE] = t
-        void(core.swings)
+    swings = core.swings
+    extend(swings, t, high, low, max(config.left_span, config.right_span))
     if config.detector == LEG_FLIP:
         return leg_flips(config, core, t)
     since = core.counters[SINCE]
-    left = config.left
-    right = config.right
-    ties = config.ties_count
-    found = 0
-    if fractal(core.swings, core.window, 1, 1, HIGH_, t, since, left, right, ties):
-        found = 1
-    if fractal(core.swings, core.window, 0, -1, LOW_, t, since, left, right, ties):
-        found += 2
-    return found
+    highs = fractal(config, swings, 1, t, since)
+    return highs + 2 * fractal(config, swings, 0, t, since)
 
 
 @inlined
@@ -410,7 +393,7 @@ def core_step(
     events.size[TAG] = counters[TIMEFRAME] << TIMEFRAME_SHIFT
     average_range(core, t, config.atr_bars, afresh)
 
-    found = confirmed(config, core, t, hole)
+    found = confirmed(config, core, t, hole, high, low)
     if found != 0:
         take_swings(config, core, events, found, t, now)
     if config.candidates:
@@ -421,11 +404,11 @@ def core_step(
         first = (t - 2) & MASK
         height = max(low - window[first, HIGH_], window[first, LOW_] - high)
         least = config.fvg_min_atr * core.atr[BEFORE] if config.fvg_min_atr > 0.0 else 0.0
-        apart = height > 0.0 and height >= least
+        apart = (height > 0.0) & (height >= least)
     body = close - open_
     if not abs(body) >= config.displacement_atr * core.atr[BEFORE]:
         body = 0.0
-    forced = apart or body != 0.0
+    forced = apart | (body != 0.0)
     if forced:
         judge_force(config, core, events, apart, body, high, low, t, now)
 
@@ -434,11 +417,16 @@ def core_step(
         up = high if config.wick_breaks else close
         down = low if config.wick_breaks else close
         level = core.structure.level
-        if up > level[1] or -down > level[0]:
+        if (up > level[1]) | (-down > level[0]):
             breaks = test_breaks(config, core, events, t, now, up, down)
 
     zones = core.zones
-    if -low >= zones.near[1] or high >= zones.near[0] or t >= min(zones.due[0], zones.due[1]):
+    if (
+        (-low >= zones.near[1])
+        | (high >= zones.near[0])
+        | (t >= zones.due[0])
+        | (t >= zones.due[1])
+    ):
         visit_zones(config, core, events, t, now, high, low, close)
     if forced or breaks != 0:
         create_zones(config, core, events, breaks, forced, high, low, t, now)
@@ -446,28 +434,13 @@ def core_step(
     if config.liquidity:
         levels = core.liquidity
         if (
-            found != 0
-            or high > levels.near[1]
-            or -low > levels.near[0]
-            or levels.raids[0] + levels.raids[1] > 0
+            (found != 0)
+            | (high > levels.near[1])
+            | (-low > levels.near[0])
+            | (levels.raids[0] + levels.raids[1] > 0)
         ):
             run_for_liquidity(config, core, events, found, t, now, high, low, close)
 
-    dealing = core.dealing
-    leg = dealing.whole[RANGE_LEG]
-    if leg != 0:
-        back = low if leg > 0 else high
-        dealing.price[LAST_CLOSE] = close
-        dealing.price[BACK] = back
-        deeper = leg * (dealing.price[DEEPEST] - back) > 0.0
-        if deeper:
-            dealing.price[DEEPEST] = back
-        if (
-            not dealing.price[QUIET_FROM] < close < dealing.price[QUIET_TO]
-            or (deeper and config.retracements)
-            or config.trailing_range
-        ):
-            read_range(
-                dealing, events, now, high, low, close, config.trailing_range, config.retracements
-            )
+    if core.dealing.whole[RANGE_LEG] != 0:
+        follow(config, core.dealing, events, now, high, low, close)
     counters[BARS] = t + 1

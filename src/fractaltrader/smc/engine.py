@@ -16,8 +16,8 @@ from fractaltrader.market.timeframe import DAY_MS
 from fractaltrader.smc.clauses import MOST_TIMEFRAMES, EngineConfig, EngineParameters
 from fractaltrader.smc.core import BARS, BIAS, Core, core_step, new_core
 from fractaltrader.smc.events import (
+    FIRST_ID,
     HOLE,
-    NEXT_ID,
     TAG,
     Event,
     EventBuffer,
@@ -47,8 +47,8 @@ AFRESH_BARS = 64
 H_END, H_HOLDS, H_HOLE = range(3)
 H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
 _BEFORE_ALL = -(1 << 62)
-FLUSH_ROWS = 128
-BATCH_ROWS = 4096  # room for FLUSH_ROWS and one bar of any clauses
+FLUSH_ROWS = 1024
+BATCH_ROWS = 4160  # room for FLUSH_ROWS and one bar of any clauses
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
 
@@ -197,7 +197,7 @@ def step(
 ) -> None:
     """Take in one closed bar, opened at epoch ms `time`, and append what its close makes known."""
     now = state.cores[0].counters[BARS]
-    events.size[NEXT_ID] = state.ids[0]
+    events.size[FIRST_ID] = state.ids[0] - events.size[0]
     events.size[TAG] = 0
     hole = calendar_step(config, state, events, now, time, open_, high, low, close)
     # One loop over the timeframes, base first, so that machine code holds the detectors once.
@@ -226,7 +226,7 @@ def step(
                 core_close = bar[place - 1, H_CLOSE]
                 core_volume = bar[place - 1, H_VOLUME]
                 hole = state.htf_span[place - 1, H_HOLE] == 1
-    state.ids[0] = events.size[NEXT_ID]
+    state.ids[0] = events.size[FIRST_ID] + events.size[0]
 
 
 @kernel
@@ -345,6 +345,19 @@ def _blank(most_levels: int, most_zones: int) -> tuple[NDArray[np.void], NDArray
     return as_records(new_state(config)), as_records(new_buffer(BATCH_ROWS))
 
 
+def _fresh(params: EngineParameters) -> tuple[np.void, np.void]:
+    """State and buffer before the first bar; memory that no timeframe will read is left alone."""
+    blank, blank_buffer = _blank(params.max_levels, params.max_zones)
+    state, buffer = np.empty_like(blank), np.empty_like(blank_buffer)
+    most = blank["cores"].nbytes
+    used = most // (1 + MOST_TIMEFRAMES) * (1 + len(params.htf))
+    fresh, template = state.view(np.uint8), blank.view(np.uint8)
+    fresh[:used] = template[:used]  # the cores come first
+    fresh[most:] = template[most:]
+    buffer["size"] = 0
+    return state[0], buffer[0]
+
+
 @lru_cache(maxsize=64)
 def _config_record(params: EngineParameters, bar_ms: int) -> np.void:
     """The parameters as machine code takes them."""
@@ -354,8 +367,7 @@ def _config_record(params: EngineParameters, bar_ms: int) -> np.void:
 def detect_events(candles: Candles, params: EngineParameters | None = None) -> EventColumns:
     """Every event of `candles`, compiled (the `lab` extra): equal to `SmcEngine` bit for bit."""
     params = params or EngineParameters()
-    blank = _blank(params.max_levels, params.max_zones)
-    machine = _config_record(params, candles.timeframe.ms), *(b.copy()[0] for b in blank)
+    machine = _config_record(params, candles.timeframe.ms), *_fresh(params)
     inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
     events = new_columns(2 * len(candles) + BATCH_ROWS)
     progress = np.zeros(2, np.int64)

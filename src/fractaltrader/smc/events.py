@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractaltrader.smc.kernel import kernel
+from fractaltrader.smc.kernel import inlined, kernel
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 SmallIntArray = NDArray[np.int32]
+
+# Of an event's columns, kind to high.
+_TYPES = [np.dtype(code) for code in ("u1", "u1", "i1", *5 * ("i4",), *3 * ("f8",))]
 
 
 class EventKind(IntEnum):
@@ -76,13 +79,6 @@ class EventKind(IntEnum):
 
 _KINDS = (EventKind.SWING, *EventKind)  # by number; looking up is faster than calling the enum
 
-# A kind is stored with the timeframe it was seen on, so that plain kinds are those of the base.
-TIMEFRAME_SHIFT = 8
-KIND_MASK = (1 << TIMEFRAME_SHIFT) - 1
-
-KIND, SIDE, AT, KNOWN, ORIGIN, REF, MEMBERS, ID = range(8)
-LEVEL, LOW, HIGH = range(3)
-
 
 class Event(NamedTuple):
     """One fact. Bars are base bars, counted from 0 at the first one the engine was given.
@@ -109,67 +105,83 @@ class Event(NamedTuple):
 
 
 class EventBuffer(NamedTuple):
-    """Rows that the kernels append to; `size[0]` of them are filled."""
+    """Columns that the kernels append to; `size[0]` rows of them are filled.
 
-    whole: SmallIntArray  # [capacity, 8]: KIND … ID
-    price: FloatArray  # [capacity, 3]: LEVEL, LOW, HIGH
-    size: IntArray  # [3]: rows filled; the next id; what to add to a kind: the timeframe's
+    A kind is stored with the timeframe it was seen on, so that plain kinds are those of the base.
+    """
+
+    kind: NDArray[np.uint16]
+    side: NDArray[np.int8]
+    at: SmallIntArray
+    known: SmallIntArray
+    origin: SmallIntArray
+    ref: SmallIntArray
+    members: SmallIntArray
+    level: FloatArray
+    low: FloatArray
+    high: FloatArray
+    size: IntArray  # [3]: rows filled; id of the first; what to add to a kind: the timeframe's
 
 
-NEXT_ID, TAG = 1, 2
+FIRST_ID, TAG = 1, 2
+TIMEFRAME_SHIFT = 8
+KIND_MASK = (1 << TIMEFRAME_SHIFT) - 1
 
 
 def new_buffer(capacity: int) -> EventBuffer:
     """An empty buffer."""
-    return EventBuffer(
-        np.zeros((capacity, 8), np.int32), np.zeros((capacity, 3)), np.zeros(3, np.int64)
-    )
+    columns = [np.zeros(capacity, kind) for kind in (np.dtype(np.uint16), *_TYPES[2:])]
+    return EventBuffer._make([*columns, np.zeros(3, np.int64)])
+
+
+@inlined
+def write(
+    events: EventBuffer, row: int, kind: int, side: int, at: int, known: int, origin: int,
+    ref: int, members: int, level: float, low: float, high: float,
+) -> None:  # fmt: skip
+    """Fill a row that does not count yet."""
+    events.kind[row] = kind + events.size[TAG]
+    events.side[row] = side
+    events.at[row] = at
+    events.known[row] = known
+    events.origin[row] = origin
+    events.ref[row] = ref
+    events.members[row] = members
+    events.level[row] = level
+    events.low[row] = low
+    events.high[row] = high
 
 
 @kernel
 def emit(
-    events: EventBuffer,
-    kind: int,
-    side: int,
-    at: int,
-    known: int,
-    origin: int,
-    ref: int,
-    members: int,
-    level: float,
-    low: float,
-    high: float,
-) -> int:
+    events: EventBuffer, kind: int, side: int, at: int, known: int, origin: int, ref: int,
+    members: int, level: float, low: float, high: float,
+) -> int:  # fmt: skip
     """Append one event and return its id."""
     row = events.size[0]
-    identity: int = events.size[NEXT_ID]
-    whole = events.whole
-    whole[row, KIND] = kind + events.size[TAG]
-    whole[row, SIDE] = side
-    whole[row, AT] = at
-    whole[row, KNOWN] = known
-    whole[row, ORIGIN] = origin
-    whole[row, REF] = ref
-    whole[row, MEMBERS] = members
-    whole[row, ID] = identity
-    price = events.price
-    price[row, LEVEL] = level
-    price[row, LOW] = low
-    price[row, HIGH] = high
+    write(events, row, kind, side, at, known, origin, ref, members, level, low, high)
     events.size[0] = row + 1
-    events.size[NEXT_ID] = identity + 1
-    return identity
+    return int(events.size[FIRST_ID] + row)
+
+
+@inlined
+def emit_if(
+    when: bool, events: EventBuffer, kind: int, side: int, at: int, known: int, origin: int,
+    ref: int, members: int, level: float, low: float, high: float,
+) -> None:  # fmt: skip
+    """Append one event or not, without a branch: for what no processor can foresee."""
+    row = events.size[0]
+    write(events, row, kind, side, at, known, origin, ref, members, level, low, high)
+    events.size[0] = row + when
 
 
 def records(events: EventBuffer) -> list[Event]:
     """The rows of the buffer, one Event each."""
-    count = int(events.size[0])
-    return [
-        Event._make((_KINDS[whole[0] & KIND_MASK], *whole[1:], *price, whole[0] >> TIMEFRAME_SHIFT))
-        for whole, price in zip(
-            events.whole[:count].tolist(), events.price[:count].tolist(), strict=True
-        )
-    ]
+    count, first, _ = events.size.tolist()
+    kind = events.kind[:count]
+    columns = (column[:count] for column in events[1:-1])
+    rows = EventColumns._make([kind & KIND_MASK, kind >> TIMEFRAME_SHIFT, *columns])
+    return rows.records(first)
 
 
 class EventColumns(NamedTuple):
@@ -195,15 +207,15 @@ class EventColumns(NamedTuple):
         """Only the events of one kind on the base timeframe."""
         return self.rows((self.kind == kind) & (self.timeframe == 0))
 
-    def records(self) -> list[Event]:
-        """One Event a row of a whole run."""
+    def records(self, first: int = 0) -> list[Event]:
+        """One Event a row; the id of the first is given, the others follow it."""
         columns = (column.tolist() for column in self)
         return [
             Event._make(
                 (_KINDS[kind], side, at, known, origin, ref, members, row, *prices, timeframe)
             )
             for row, (kind, timeframe, side, at, known, origin, ref, members, *prices) in enumerate(
-                zip(*columns, strict=True)
+                zip(*columns, strict=True), first
             )
         ]
 
@@ -214,14 +226,21 @@ def new_columns(capacity: int) -> EventColumns:
     What is never written costs nothing.
     """
     rows = -(-capacity // 64) * 64  # columns of any type begin at a multiple of 64 bytes
-    types = [np.dtype(code) for code in ("u1", "u1", "i1", *5 * ("i4",), *3 * ("f8",))]
-    memory = np.empty(rows * sum(kind.itemsize for kind in types), np.uint8)
+    memory = np.empty(rows * sum(kind.itemsize for kind in _TYPES), np.uint8)
     columns: list[Any] = []
     at = 0
-    for kind in types:
+    for kind in _TYPES:
         columns.append(memory[at : at + capacity * kind.itemsize].view(kind))
         at += rows * kind.itemsize
     return EventColumns._make(columns)
+
+
+@inlined
+def append(column: NDArray[Any], done: int, rows: NDArray[Any], count: int) -> None:
+    """Copy the first `count` rows behind the `done` first of a column."""
+    for i in range(count):
+        # Unsigned, because numba tests signed places for counting from the end.
+        column[np.uint64(done + i)] = rows[np.uint64(i)]
 
 
 @kernel
@@ -229,20 +248,18 @@ def flush(events: EventBuffer, columns: EventColumns, done: int) -> int:
     """Move the buffer's rows behind the `done` first rows of `columns`; how many there are then."""
     count = events.size[0]
     for i in range(count):
-        # Unsigned, because numba tests signed places for counting from the end.
-        row = np.uint64(i)
         place = np.uint64(done + i)
-        kind = events.whole[row, KIND]
+        kind = events.kind[np.uint64(i)]
         columns.kind[place] = kind & KIND_MASK
         columns.timeframe[place] = kind >> TIMEFRAME_SHIFT
-        columns.side[place] = events.whole[row, SIDE]
-        columns.at[place] = events.whole[row, AT]
-        columns.known[place] = events.whole[row, KNOWN]
-        columns.origin[place] = events.whole[row, ORIGIN]
-        columns.ref[place] = events.whole[row, REF]
-        columns.members[place] = events.whole[row, MEMBERS]
-        columns.level[place] = events.price[row, LEVEL]
-        columns.low[place] = events.price[row, LOW]
-        columns.high[place] = events.price[row, HIGH]
+    append(columns.side, done, events.side, count)
+    append(columns.at, done, events.at, count)
+    append(columns.known, done, events.known, count)
+    append(columns.origin, done, events.origin, count)
+    append(columns.ref, done, events.ref, count)
+    append(columns.members, done, events.members, count)
+    append(columns.level, done, events.level, count)
+    append(columns.low, done, events.low, count)
+    append(columns.high, done, events.high, count)
     events.size[0] = 0
     return int(done + count)

@@ -9,6 +9,7 @@ from fractaltrader.smc.events import (
     DISPLACEMENT,
     FVG,
     FVG_MERGED,
+    FVG_TOUCHED,
     MSS,
     EventBuffer,
     FloatArray,
@@ -17,7 +18,7 @@ from fractaltrader.smc.events import (
 )
 from fractaltrader.smc.kernel import inlined, kernel
 from fractaltrader.smc.window import CLOSE_, HIGH_, LOW_, MASK, OPEN_
-from fractaltrader.smc.zones import Zones, add_zone
+from fractaltrader.smc.zones import AFTER, FAR, Zones, add_zone
 
 # `displaced`: own bar of the last displacement of a side; `choch`: id, own bar, base bar and side
 # of the last change of character that may still become a market structure shift; `pending`: own bar
@@ -104,12 +105,10 @@ def add_gap(
     """Emit the gap of bars t-2…t (middle bar `label`), unite it with the one before, watch it."""
     row = (side + 1) >> 1
     first = (t - 2) & MASK
-    if side > 0:
-        bottom = window[first, HIGH_]
-        top = low
-    else:
-        bottom = high
-        top = window[first, LOW_]
+    outer_high = window[first, HIGH_]
+    outer_low = window[first, LOW_]
+    bottom = outer_high if side > 0 else high
+    top = low if side > 0 else outer_low
     gap = emit(
         events, FVG, side, label, now, label, -1, 1, top if side > 0 else bottom,
         bottom, top,
@@ -130,9 +129,10 @@ def add_gap(
             zones.united[row, 0] = bottom
             zones.united[row, 1] = top
             zones.members[row] = 1
+    last = AFTER if config.fvg_inverse else FAR
     add_zone(
-        zones, events, side, t, now, FVG, gap, label, bottom, top, config.mitigation,
-        config.expiry_bars,
+        zones, events, side, t, now, FVG_TOUCHED, AFTER, last, 0.5 * (bottom + top), gap, label,
+        bottom, top, config.expiry_bars,
     )  # fmt: skip
 
 

@@ -1,10 +1,14 @@
 """Order blocks, and the breaker and mitigation blocks that failed ones become."""
 
-from fractaltrader.smc.clauses import EngineConfig
+import numpy as np
+
+from fractaltrader.smc.clauses import CLOSE_THROUGH, MIDPOINT, TOUCH, EngineConfig
 from fractaltrader.smc.events import (
+    BLOCK_TOUCHED,
     BREAKER,
     MITIGATION,
     OB,
+    OB_TOUCHED,
     EventBuffer,
     FloatArray,
     IntArray,
@@ -12,7 +16,7 @@ from fractaltrader.smc.events import (
 )
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.smc.window import CAPACITY, CLOSE_, HIGH_, LOW_, MASK, OPEN_
-from fractaltrader.smc.zones import BLOCK, Zones, add_zone
+from fractaltrader.smc.zones import FAR, SECOND, Zones, add_zone
 
 NONE = -1
 
@@ -23,15 +27,17 @@ def extreme_candle(
 ) -> int:
     """The bar of first…last that reaches furthest against `side`; -1 when all are too wide."""
     best = NONE
-    reach = 0.0
+    reach = -np.inf
     for k in range(first, last + 1):
         row = k & MASK
-        if window[row, HIGH_] - window[row, LOW_] >= widest:
-            continue
-        price = -window[row, LOW_] if side > 0 else window[row, HIGH_]
-        if best == NONE or price > reach or (price == reach and ties_last):
-            best = k
-            reach = price
+        low = window[row, LOW_]
+        high = window[row, HIGH_]
+        price = -low if side > 0 else high
+        # No short cuts: which candle is further cannot be foreseen.
+        further = (price > reach) | (ties_last & (price == reach))
+        chosen = further & (not high - low >= widest)
+        best = k if chosen else best
+        reach = price if chosen else reach
     return best
 
 
@@ -79,8 +85,17 @@ def add_block(
         events, OB, side, label, now, label, cause, 1, high if side > 0 else low,
         low, high,
     )  # fmt: skip
+    near = high if side > 0 else low
+    far = low if side > 0 else high
+    middle = 0.5 * (low + high)
+    second = near if config.mitigation == TOUCH else far
+    firm = FAR
+    if config.mitigation == MIDPOINT:
+        second = middle
+    elif config.mitigation == CLOSE_THROUGH:
+        firm = SECOND
     add_zone(
-        zones, events, side, t, now, OB, block, label, low, high, config.mitigation,
+        zones, events, side, t, now, OB_TOUCHED, firm, FAR, second, block, label, low, high,
         config.expiry_bars,
     )  # fmt: skip
 
@@ -105,7 +120,7 @@ def turn_failed(
             zones.failed_info[row, i, 0], 1, high if side > 0 else low, low, high,
         )  # fmt: skip
         add_zone(
-            zones, events, side, t, now, BLOCK, block, label, low, high, 0,
-            config.expiry_bars,
+            zones, events, side, t, now, BLOCK_TOUCHED, SECOND, SECOND, low if side > 0 else high,
+            block, label, low, high, config.expiry_bars,
         )  # fmt: skip
     zones.failed[row] = 0

@@ -2,8 +2,9 @@
 
 A bullish zone lies below price and waits for lows, a bearish one above and waits for highs. Prices
 are kept times the way price comes (-1 towards bullish zones, +1 towards bearish ones), so that
-"reached" is always "at least". Zones are sorted by the price they wait for, the nearest last: a bar
-that does not reach it touches no other.
+"reached" is always "at least". A zone goes through stages, each with a price that ends it and the
+event that this is. Zones are sorted by the price they wait for, the nearest last: a bar that does
+not reach it touches no other.
 """
 
 from typing import NamedTuple
@@ -11,17 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fractaltrader.smc.events import (
-    BLOCK_INVALIDATED,
-    BLOCK_TOUCHED,
     EXPIRED,
-    FVG,
-    FVG_FILLED,
-    FVG_HALF,
-    FVG_INVERSE,
     FVG_TOUCHED,
-    OB,
-    OB_INVALIDATED,
-    OB_MITIGATED,
     OB_TOUCHED,
     EventBuffer,
     FloatArray,
@@ -30,13 +22,12 @@ from fractaltrader.smc.events import (
 )
 from fractaltrader.smc.kernel import inlined, kernel
 
-# The edges of a zone as price meets them, and what mitigates it.
-NEAR, MIDDLE, FAR = range(3)
-# FVG, OB or (for breakers and mitigation blocks) BLOCK; how far price came; event id; base bar it
-# comes from; own bar number at which it became known.
-KIND_, STAGE, ID_, LABEL_, BORN = range(5)
-BLOCK = 0
-FRESH, TOUCHED, HALF, FILLED, ENDED = range(5)
+# Columns of `price`: what each stage waits for, as price meets it; the zone's edges as they are.
+NEAR, SECOND, FAR, AFTER, BOTTOM, TOP = range(6)
+# Columns of `info`: kind of the first stage's event, which tells gaps, order blocks and turned
+# blocks apart (the other stages' kinds follow it); its stage; the first that only a close beyond
+# its price ends; the last; event id; base bar it comes from; own bar at which it became known.
+FIRST_KIND, STAGE, FIRM, LAST, ID_, LABEL_, BORN = range(7)
 NEVER = 1 << 62
 LIMIT = 2
 MOST_ZONES = 64
@@ -46,17 +37,17 @@ FAILED = 8  # the newest invalidated blocks of a side that may still become brea
 class Zones(NamedTuple):
     """Row 0 is bearish zones, row 1 bullish.
 
-    A zone keeps its slot while it lives; what is sorted is the list of slots. The slots behind the
-    first `size` of a list are free.
+    A zone keeps its slot while it lives; what is sorted is the list of slots, from place 1: at
+    place 0 waits nothing for infinity. The slots behind the `size` of a list are free.
     """
 
     near: FloatArray  # [2]: the nearest price a zone waits for; inf when there is none
     due: IntArray  # [2]: no zone expires before this own bar
     size: IntArray  # [3]: zones a side, and the most it may remember
-    trigger: FloatArray  # [2, MOST_ZONES]: the price each waits for, nearest last
-    slot: IntArray  # [2, MOST_ZONES]: where the zone is
-    price: FloatArray  # [2, MOST_ZONES, 3]: NEAR … FAR
-    info: IntArray  # [2, MOST_ZONES, 5]: KIND_ … BORN
+    trigger: FloatArray  # [2, 1 + MOST_ZONES]: the price each waits for, nearest last
+    slot: IntArray  # [2, 1 + MOST_ZONES]: where the zone is
+    price: FloatArray  # [2, MOST_ZONES, 6]: NEAR … TOP
+    info: IntArray  # [2, MOST_ZONES, 7]: FIRST_KIND … BORN
     failed_price: FloatArray  # [2, FAILED, 2]: invalidated blocks that wait for the opposite break
     failed_info: IntArray  # [2, FAILED, 2]: event id and base bar of the block
     failed: IntArray  # [2]
@@ -80,10 +71,10 @@ def new_zones(most: int) -> Zones:
         np.full(2, np.inf),
         np.full(2, NEVER),
         np.array([0, 0, most]),
-        np.zeros((2, MOST_ZONES)),
-        np.array([np.arange(MOST_ZONES)] * 2),
-        np.zeros((2, MOST_ZONES, 3)),
-        np.zeros((2, MOST_ZONES, 5), np.int64),
+        np.full((2, 1 + MOST_ZONES), np.inf),
+        np.array([np.arange(-1, MOST_ZONES)] * 2),
+        np.zeros((2, MOST_ZONES, 6)),
+        np.zeros((2, MOST_ZONES, 7), np.int64),
         np.zeros((2, FAILED, 2)),
         np.zeros((2, FAILED, 2), np.int64),
         np.zeros(2, np.int64),
@@ -97,7 +88,7 @@ def put(zones: Zones, row: int, place: int, trigger: float, slot: int) -> None:
     """Put a slot into the sorted list of those before `place`, which may be overwritten."""
     triggers = zones.trigger
     slots = zones.slot
-    while place > 0 and triggers[row, place - 1] < trigger:
+    while triggers[row, place - 1] < trigger:
         triggers[row, place] = triggers[row, place - 1]
         slots[row, place] = slots[row, place - 1]
         place -= 1
@@ -108,11 +99,10 @@ def put(zones: Zones, row: int, place: int, trigger: float, slot: int) -> None:
 @inlined
 def refresh_near(zones: Zones, row: int) -> None:
     """Keep the guard equal to the nearest trigger."""
-    size = zones.size[row]
-    zones.near[row] = zones.trigger[row, size - 1] if size > 0 else np.inf
+    zones.near[row] = zones.trigger[row, zones.size[row]]
 
 
-@kernel
+@inlined
 def part_united(zones: Zones, row: int, slot: int) -> None:
     """Forget the gap to unite with when the zone that bears its far edge is filled or forgotten."""
     way = 1 - 2 * row
@@ -126,29 +116,29 @@ def forget(zones: Zones, events: EventBuffer, row: int, place: int, now: int) ->
     """Emit that a zone expires, and drop it."""
     slot = zones.slot[row, place]
     way = 1 - 2 * row
-    near = way * zones.price[row, slot, NEAR]
-    far = way * zones.price[row, slot, FAR]
-    label = zones.info[row, slot, LABEL_]
+    price = zones.price
+    info = zones.info
+    label = info[row, slot, LABEL_]
     emit(
-        events, EXPIRED, -way, label, now, label, zones.info[row, slot, ID_], 1, near,
-        min(near, far), max(near, far),
+        events, EXPIRED, -way, label, now, label, info[row, slot, ID_], 1,
+        way * price[row, slot, NEAR], price[row, slot, BOTTOM], price[row, slot, TOP],
     )  # fmt: skip
-    if zones.info[row, slot, KIND_] == FVG and zones.info[row, slot, STAGE] < FILLED:
+    if info[row, slot, FIRST_KIND] == FVG_TOUCHED and info[row, slot, STAGE] <= FAR:
         part_united(zones, row, slot)
-    last = zones.size[row] - 1
+    last = zones.size[row]
     for i in range(place, last):
         zones.trigger[row, i] = zones.trigger[row, i + 1]
         zones.slot[row, i] = zones.slot[row, i + 1]
     zones.slot[row, last] = slot
-    zones.size[row] = last
+    zones.size[row] = last - 1
 
 
 @kernel
 def expire(zones: Zones, events: EventBuffer, row: int, t: int, now: int, expiry_bars: int) -> None:
     """Drop the zones of a side that are too old, and find when the next one will be."""
-    place = 0
+    place = 1
     due = NEVER
-    while place < zones.size[row]:
+    while place <= zones.size[row]:
         end = zones.info[row, zones.slot[row, place], BORN] + expiry_bars
         if t > end:
             forget(zones, events, row, place, now)
@@ -162,9 +152,9 @@ def expire(zones: Zones, events: EventBuffer, row: int, t: int, now: int, expiry
 @kernel
 def forget_oldest(zones: Zones, events: EventBuffer, row: int, now: int) -> None:
     """Let the zone expire that became known first."""
-    oldest = 0
-    first = zones.info[row, zones.slot[row, 0], ID_]
-    for i in range(1, zones.size[row]):
+    oldest = 1
+    first = zones.info[row, zones.slot[row, 1], ID_]
+    for i in range(2, zones.size[row] + 1):
         identity = zones.info[row, zones.slot[row, i], ID_]
         if identity < first:
             oldest = i
@@ -174,102 +164,73 @@ def forget_oldest(zones: Zones, events: EventBuffer, row: int, now: int) -> None
 
 @kernel
 def add_zone(
-    zones: Zones, events: EventBuffer, side: int, t: int, now: int, kind: int, identity: int,
-    label: int, low: float, high: float, mitigation: int, expiry_bars: int,
+    zones: Zones, events: EventBuffer, side: int, t: int, now: int, first_kind: int, firm: int,
+    last: int, second: float, identity: int, label: int, low: float, high: float,
+    expiry_bars: int,
 ) -> None:  # fmt: skip
-    """Start to watch a zone of `side`; the oldest expires when the side is full."""
+    """Start to watch a zone of `side`; the oldest expires when the side is full.
+
+    Its first stage ends at the near edge, the second at the price `second`, all others at the far
+    edge: by a wick that reaches it or, from stage `firm` on, by a close beyond it.
+    """
     row = (side + 1) >> 1
     way = -side
     if zones.size[row] == zones.size[LIMIT]:
         forget_oldest(zones, events, row, now)
-    near = way * (high if side > 0 else low)
-    far = way * (low if side > 0 else high)
-    size = zones.size[row]
+    near = min(way * low, way * high)
+    far = max(way * low, way * high)
+    size = zones.size[row] + 1
     slot = zones.slot[row, size]
     price = zones.price
     price[row, slot, NEAR] = near
-    price[row, slot, MIDDLE] = near if kind == OB and mitigation == 0 else 0.5 * (near + far)
+    price[row, slot, SECOND] = way * second
     price[row, slot, FAR] = far
+    price[row, slot, AFTER] = far
+    price[row, slot, BOTTOM] = low
+    price[row, slot, TOP] = high
     info = zones.info
-    info[row, slot, KIND_] = kind
-    info[row, slot, STAGE] = FRESH
+    info[row, slot, FIRST_KIND] = first_kind
+    info[row, slot, STAGE] = 0
+    info[row, slot, FIRM] = firm
+    info[row, slot, LAST] = last
     info[row, slot, ID_] = identity
     info[row, slot, LABEL_] = label
     info[row, slot, BORN] = t
     put(zones, row, size, near, slot)
-    zones.size[row] = size + 1
+    zones.size[row] = size
     if expiry_bars > 0:
         zones.due[row] = min(zones.due[row], t + expiry_bars + 1)
     refresh_near(zones, row)
 
 
-@kernel
-def say(
-    zones: Zones, events: EventBuffer, bar: Way, row: int, slot: int, kind: int,
-    column: int,
-) -> None:  # fmt: skip
-    """Emit that price reached one of a zone's prices."""
-    near = bar.way * zones.price[row, slot, NEAR]
-    far = bar.way * zones.price[row, slot, FAR]
-    emit(
-        events, kind, -bar.way, bar.now, bar.now, zones.info[row, slot, LABEL_],
-        zones.info[row, slot, ID_], 1, bar.way * zones.price[row, slot, column],
-        min(near, far), max(near, far),
-    )  # fmt: skip
-
-
 @inlined
-def advance_gap(
-    zones: Zones, events: EventBuffer, bar: Way, row: int, slot: int,
-    fill_close: bool, inverse: bool,
+def advance(
+    zones: Zones, events: EventBuffer, bar: Way, row: int, slot: int, fill_close: bool,
+    wick_ends: bool,
 ) -> int:  # fmt: skip
-    """How far price has come into a gap, with an event for each step."""
-    stage = zones.info[row, slot, STAGE]
-    reach = bar.close if fill_close else bar.reach
+    """Take a zone through the stages that the bar ends, with an event for each; the next stage."""
     price = zones.price
-    if stage == FRESH and reach >= price[row, slot, NEAR]:
-        say(zones, events, bar, row, slot, FVG_TOUCHED, NEAR)
-        stage = TOUCHED
-    if stage == TOUCHED and reach >= price[row, slot, MIDDLE]:
-        say(zones, events, bar, row, slot, FVG_HALF, MIDDLE)
-        stage = HALF
-    if stage == HALF and reach >= price[row, slot, FAR]:
-        say(zones, events, bar, row, slot, FVG_FILLED, FAR)
-        part_united(zones, row, slot)
-        stage = FILLED if inverse else ENDED
-    if stage == FILLED and bar.close > price[row, slot, FAR]:
-        say(zones, events, bar, row, slot, FVG_INVERSE, FAR)
-        stage = ENDED
-    return int(stage)
-
-
-@inlined
-def advance_block(
-    zones: Zones, events: EventBuffer, bar: Way, row: int, slot: int,
-    mitigation: int, wick_ends: bool,
-) -> int:  # fmt: skip
-    """How far price has come into a block, with an event for each step."""
-    stage = zones.info[row, slot, STAGE]
-    order_block = zones.info[row, slot, KIND_] == OB
-    price = zones.price
-    if stage == FRESH and bar.reach >= price[row, slot, NEAR]:
-        say(
-            zones, events, bar, row, slot, (OB_TOUCHED if order_block else
-            BLOCK_TOUCHED), NEAR,
+    info = zones.info
+    first_kind = info[row, slot, FIRST_KIND]
+    firm = info[row, slot, FIRM]
+    last = info[row, slot, LAST]
+    before = info[row, slot, STAGE]
+    touch = bar.close if fill_close and first_kind == FVG_TOUCHED else bar.reach
+    beyond = bar.reach if wick_ends and first_kind == OB_TOUCHED else bar.close
+    stage = before
+    while stage <= last:
+        level = price[row, slot, stage]
+        if not ((beyond > level) | ((stage < firm) & (touch >= level))):
+            break
+        emit(
+            events, first_kind + stage, -bar.way, bar.now, bar.now, info[row, slot, LABEL_],
+            info[row, slot, ID_], 1, bar.way * level, price[row, slot, BOTTOM],
+            price[row, slot, TOP],
         )  # fmt: skip
-        stage = TOUCHED if order_block and mitigation < 2 else FILLED
-    if stage == TOUCHED and bar.reach >= price[row, slot, MIDDLE]:
-        say(zones, events, bar, row, slot, OB_MITIGATED, MIDDLE)
-        stage = FILLED
-    beyond = bar.reach if wick_ends and order_block else bar.close
-    if beyond > price[row, slot, FAR]:
-        if order_block:
-            if mitigation == 2:
-                say(zones, events, bar, row, slot, OB_MITIGATED, FAR)
-            say(zones, events, bar, row, slot, OB_INVALIDATED, FAR)
-        else:
-            say(zones, events, bar, row, slot, BLOCK_INVALIDATED, FAR)
-        stage = ENDED
+        stage += 1
+    info[row, slot, STAGE] = stage
+    if first_kind == FVG_TOUCHED and before <= FAR < stage:
+        part_united(zones, row, slot)
     return int(stage)
 
 
@@ -283,11 +244,8 @@ def remember_failed(zones: Zones, row: int, slot: int) -> None:
                 zones.failed_price[row, i, column] = zones.failed_price[row, i + 1, column]
                 zones.failed_info[row, i, column] = zones.failed_info[row, i + 1, column]
         count -= 1
-    way = 1 - 2 * row
-    near = way * zones.price[row, slot, NEAR]
-    far = way * zones.price[row, slot, FAR]
-    zones.failed_price[row, count, 0] = min(near, far)
-    zones.failed_price[row, count, 1] = max(near, far)
+    zones.failed_price[row, count, 0] = zones.price[row, slot, BOTTOM]
+    zones.failed_price[row, count, 1] = zones.price[row, slot, TOP]
     zones.failed_info[row, count, 0] = zones.info[row, slot, ID_]
     zones.failed_info[row, count, 1] = zones.info[row, slot, LABEL_]
     zones.failed[row] = count + 1
@@ -295,44 +253,26 @@ def remember_failed(zones: Zones, row: int, slot: int) -> None:
 
 @inlined
 def visit(
-    zones: Zones, events: EventBuffer, bar: Way, fill_close: bool, inverse: bool, mitigation: int,
-    wick_ends: bool, breakers: bool,
-) -> None:  # fmt: skip
+    zones: Zones, events: EventBuffer, bar: Way, fill_close: bool, wick_ends: bool, breakers: bool
+) -> None:
     """Hold a bar against every zone it reaches on one side, nearest first."""
     row = (1 - bar.way) >> 1
+    triggers = zones.trigger
     size = zones.size[row]
-    place = size - 1
-    while place >= 0 and bar.reach >= zones.trigger[row, place]:
+    place = size
+    ended = 0
+    while bar.reach >= triggers[row, place]:
         slot = zones.slot[row, place]
-        if zones.info[row, slot, KIND_] == FVG:
-            stage = advance_gap(zones, events, bar, row, slot, fill_close, inverse)
-        else:
-            stage = advance_block(zones, events, bar, row, slot, mitigation, wick_ends)
-        zones.info[row, slot, STAGE] = stage
-        if stage == ENDED:
-            if breakers and zones.info[row, slot, KIND_] == OB:
+        stage = advance(zones, events, bar, row, slot, fill_close, wick_ends)
+        if stage > zones.info[row, slot, LAST]:
+            ended += 1
+            triggers[row, place] = -np.inf  # sorted behind all others
+            if breakers and zones.info[row, slot, FIRST_KIND] == OB_TOUCHED:
                 remember_failed(zones, row, slot)
-            if place == size - 1:
-                size = place
         else:
-            column = NEAR if stage == FRESH else MIDDLE if stage == TOUCHED else FAR
-            zones.trigger[row, place] = zones.price[row, slot, column]
+            triggers[row, place] = zones.price[row, slot, stage]
         place -= 1
-    zones.size[row] = size
-    if place + 1 < size:
-        sort_again(zones, row, place + 1)
+    for i in range(place + 1, size + 1):
+        put(zones, row, i, triggers[row, i], zones.slot[row, i])
+    zones.size[row] = size - ended
     refresh_near(zones, row)
-
-
-@kernel
-def sort_again(zones: Zones, row: int, first: int) -> None:
-    """Free the ended zones from place `first` on and sort the others in."""
-    slots = zones.slot
-    kept = first
-    for i in range(first, zones.size[row]):
-        slot = slots[row, i]
-        if zones.info[row, slot, STAGE] != ENDED:
-            slots[row, i] = slots[row, kept]
-            put(zones, row, kept, zones.trigger[row, i], slot)
-            kept += 1
-    zones.size[row] = kept

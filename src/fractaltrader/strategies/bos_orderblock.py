@@ -15,20 +15,16 @@ from fractaltrader.smc.core import BARS, BIAS, Core
 from fractaltrader.smc.engine import EngineState
 from fractaltrader.smc.engine import new_state as new_engine_state
 from fractaltrader.smc.events import (
-    AT,
     BOS,
     CHOCH,
-    ID,
-    KIND,
+    FIRST_ID,
     OB,
     OB_MITIGATED,
     OB_TOUCHED,
-    REF,
     EventBuffer,
     FloatArray,
     IntArray,
 )
-from fractaltrader.smc.events import SIDE as EVENT_SIDE
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.strategies.base import SIDE
 from fractaltrader.strategies.kernel_strategy import StrategyKind, scan_of
@@ -140,21 +136,19 @@ def new_state(config: Config) -> State:
 @kernel
 def remember_blocks(config: Config, state: State, core: Core, events: EventBuffer, t: int) -> None:
     """Keep the blocks that breaks of this bar left behind, where the parameters want them."""
-    whole = events.whole
+    first = events.size[FIRST_ID]
     for i in range(events.size[0]):
-        if whole[i, KIND] != OB:
+        if events.kind[i] != OB:
             continue
-        cause = 0
-        for k in range(i):
-            if whole[k, ID] == whole[i, REF]:
-                cause = whole[k, KIND]
+        k = events.ref[i] - first
+        cause = events.kind[k] if 0 <= k < i else 0
         if cause not in (BOS, CHOCH) or (config.wanted_kind not in (0, cause)):
             continue
-        displaced = core.force.displaced[(whole[i, EVENT_SIDE] + 1) >> 1] >= whole[i, AT]
+        displaced = core.force.displaced[(events.side[i] + 1) >> 1] >= events.at[i]
         if config.require_displacement and not displaced:
             continue
         place = state.newest[0] % MOST_BLOCKS
-        state.blocks[place, BLOCK_ID] = whole[i, ID]
+        state.blocks[place, BLOCK_ID] = first + i
         state.blocks[place, BROKE] = t
         state.blocks[place, NOTE] = (FROM_CHOCH if cause == CHOCH else 0) + (
             DISPLACED if displaced else 0
@@ -168,11 +162,11 @@ def reach_blocks(
 ) -> None:
     """Begin ideas with the remembered blocks that this bar reached; the deepest comes last."""
     for i in range(events.size[0]):
-        if events.whole[i, KIND] != config.reached:
+        if events.kind[i] != config.reached:
             continue
         for k in range(MOST_BLOCKS):
             young = t - state.blocks[k, BROKE] <= config.expiry_bars
-            if young and state.blocks[k, BLOCK_ID] == events.whole[i, REF]:
+            if young and state.blocks[k, BLOCK_ID] == events.ref[i]:
                 reach_zone(
                     state.ideas, events, i, t, state.blocks[k, BROKE], state.blocks[k, NOTE], high,
                     low,

@@ -16,8 +16,6 @@ from fractaltrader.smc.events import (
     FVG_FILLED,
     FVG_HALF,
     FVG_TOUCHED,
-    KIND,
-    ORIGIN,
     EventBuffer,
     FloatArray,
 )
@@ -105,8 +103,8 @@ def reach_gaps(
 ) -> None:
     """Begin ideas with the gaps that this bar reached; the deepest of a side comes last."""
     for i in range(events.size[0]):
-        born = events.whole[i, ORIGIN] + 1  # a gap is known one bar after its middle
-        if events.whole[i, KIND] == config.reached and t - born <= config.expiry_bars:
+        born = events.origin[i] + 1  # a gap is known one bar after its middle
+        if events.kind[i] == config.reached and t - born <= config.expiry_bars:
             reach_zone(ideas, events, i, t, born, 0, high, low)
 
 

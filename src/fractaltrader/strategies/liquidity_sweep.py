@@ -13,18 +13,10 @@ from fractaltrader.smc.core import BARS, NOW
 from fractaltrader.smc.engine import EngineState
 from fractaltrader.smc.engine import new_state as new_engine_state
 from fractaltrader.smc.events import (
-    AT,
-    HIGH,
-    KIND,
-    LEVEL,
-    LOW,
-    MEMBERS,
-    ORIGIN,
     SWEEP,
     EventBuffer,
     FloatArray,
 )
-from fractaltrader.smc.events import SIDE as EVENT_SIDE
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.strategies.base import ATR, ENTRY, SIDE
 from fractaltrader.strategies.kernel_strategy import StrategyKind, scan_of
@@ -101,20 +93,20 @@ def pick_sweep(config: Config, events: EventBuffer, atr: float) -> int:
     best = -1
     best_depth = 0.0
     for i in range(events.size[0]):
-        if events.whole[i, KIND] != SWEEP:
+        if events.kind[i] != SWEEP:
             continue
-        members = events.whole[i, MEMBERS]
+        members = events.members[i]
         if (config.levels == SWING_ONLY and members != 1) or (
             config.levels == POOL_ONLY and members < 2
         ):
             continue
-        depth = events.price[i, HIGH] - events.price[i, LOW]
+        depth = events.high[i] - events.low[i]
         if depth < config.min_penetration_atr * atr:
             continue
         if best >= 0:
-            if events.whole[i, EVENT_SIDE] != events.whole[best, EVENT_SIDE]:
+            if events.side[i] != events.side[best]:
                 return -1
-            more = members - events.whole[best, MEMBERS]
+            more = members - events.members[best]
             if more < 0 or (more == 0 and depth <= best_depth):
                 continue
         best = i
@@ -125,14 +117,11 @@ def pick_sweep(config: Config, events: EventBuffer, atr: float) -> int:
 @kernel
 def sweep_extreme(events: EventBuffer, chosen: int) -> float:
     """The outermost price of all sweeps of the chosen one's side that ended at this bar."""
-    side = events.whole[chosen, EVENT_SIDE]
-    extreme: float = events.price[chosen, HIGH] if side > 0 else events.price[chosen, LOW]
+    side = events.side[chosen]
+    extreme: float = events.high[chosen] if side > 0 else events.low[chosen]
     for i in range(events.size[0]):
-        if events.whole[i, KIND] == SWEEP and events.whole[i, EVENT_SIDE] == side:
-            if side > 0:
-                extreme = max(extreme, events.price[i, HIGH])
-            else:
-                extreme = min(extreme, events.price[i, LOW])
+        if events.kind[i] == SWEEP and events.side[i] == side:
+            extreme = max(extreme, events.high[i]) if side > 0 else min(extreme, events.low[i])
     return extreme
 
 
@@ -166,18 +155,18 @@ def step(
     chosen = pick_sweep(config, events, core.atr[NOW])
     if chosen < 0 or not measured(setup, core, record):
         return False
-    side = -int(events.whole[chosen, EVENT_SIDE])
+    side = -int(events.side[chosen])
     if higher_bias(setup, engine) == -side:
         return False
     extreme = sweep_extreme(events, chosen)
     if not place_levels(setup, engine, side, extreme, close, record):
         return False
     t = core.counters[BARS] - 1
-    level = events.price[chosen, LEVEL]
+    level = events.level[chosen]
     record[SWEPT_LEVEL] = level
-    record[SWEPT_MEMBERS] = events.whole[chosen, MEMBERS]
-    record[SWEPT_AGE] = t - events.whole[chosen, ORIGIN]
-    record[SWEEP_BARS] = t - events.whole[chosen, AT]
+    record[SWEPT_MEMBERS] = events.members[chosen]
+    record[SWEPT_AGE] = t - events.origin[chosen]
+    record[SWEEP_BARS] = t - events.at[chosen]
     record[SWEEP_EXTREME] = extreme
     record[SWEEP_DEPTH] = abs(extreme - level) / record[ATR]
     own_factors(record)

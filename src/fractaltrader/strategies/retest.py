@@ -13,8 +13,7 @@ from pydantic import Field
 
 from fractaltrader.smc.core import BARS
 from fractaltrader.smc.engine import EngineState
-from fractaltrader.smc.events import HIGH, LOW, REF, EventBuffer, FloatArray, IntArray
-from fractaltrader.smc.events import SIDE as EVENT_SIDE
+from fractaltrader.smc.events import EventBuffer, FloatArray, IntArray
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.strategies.base import ATR, SIDE
 from fractaltrader.strategies.setups import (
@@ -82,14 +81,14 @@ def reach_zone(
     ideas: Ideas, events: EventBuffer, i: int, t: int, born: int, note: int, high: float, low: float
 ) -> None:
     """Begin an idea with the event in row `i`, which says that bar `t` reached a zone."""
-    side = events.whole[i, EVENT_SIDE]
+    side = events.side[i]
     row = (side + 1) >> 1
-    ideas.whole[row, ZONE_ID] = events.whole[i, REF]
+    ideas.whole[row, ZONE_ID] = events.ref[i]
     ideas.whole[row, REACHED] = t
     ideas.whole[row, BORN] = born
     ideas.whole[row, NOTE] = note
-    ideas.price[row, ZONE_LOW] = events.price[i, LOW]
-    ideas.price[row, ZONE_HIGH] = events.price[i, HIGH]
+    ideas.price[row, ZONE_LOW] = events.low[i]
+    ideas.price[row, ZONE_HIGH] = events.high[i]
     ideas.price[row, EXTREME] = low if side > 0 else high
 
 
