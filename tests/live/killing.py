@@ -208,7 +208,11 @@ class Toll:
 
 
 def kill_often(
-    folder: Path, kills: int, *, seed: int = 20261122, on_kill: Callable[[int], None] = id
+    folder: Path,
+    kills: int,
+    *,
+    seed: int = 20261122,
+    on_kill: Callable[[int], None] = lambda _: None,
 ) -> Toll:
     """Trade in `folder`, be killed so often at random moments, and be audited.
 

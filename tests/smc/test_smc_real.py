@@ -87,7 +87,7 @@ def test_snapshot_stays_small(candles: Candles) -> None:
         engine.on_bar(bar)
         if i % 500 == 499:
             sizes.append(len(engine.snapshot()))
-    assert max(sizes) < 200_000
+    assert max(sizes) == min(sizes) < 256_000
     assert max(sizes) == min(sizes)
 
 
