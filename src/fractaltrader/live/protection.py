@@ -59,16 +59,7 @@ def stop_size(position: Position, lacking: Decimal, price: Decimal) -> Decimal:
 async def protect_fill(desk: Desk, intent: Intent, size: Decimal) -> None:
     """Attach stop and target to the part of an entry that filled, known from its answer alone: one
     request, for every question asked before it would be time without a stop."""
-    target = size if intent.target and size * intent.target >= MIN_NOTIONAL else Decimal(0)
-    instrument = desk.instruments[intent.coin]
-    legs = exit_orders(intent, instrument, size, target, attempt=AFTER_PART)
-    expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
-    try:
-        outcome, *_ = await desk.venue.protect(legs, expires_ms=expires)
-    except RejectedError as error:
-        desk.incident("stop refused", f"{intent.coin}: {error}", error)
-    else:
-        _accepted(desk, intent.coin, outcome)
+    await _place_exits(desk, intent, size, size, attempt=AFTER_PART, whole=True)
 
 
 async def protect_position(desk: Desk, coin: str) -> None:
@@ -111,20 +102,29 @@ async def _completed(
         return False  # price is already beyond the stop
     stop = stop_size(position, uncovered(position, orders), intent.stop)
     target = uncovered(position, orders, "tp")
+    # What is attached to the position would follow all of it, so not when this is for the rest.
+    whole = stop == abs(position.size)
+    return await _place_exits(desk, intent, stop, target, attempt=attempt, whole=whole)
+
+
+async def _place_exits(
+    desk: Desk, intent: Intent, stop: Decimal, target: Decimal, *, attempt: int, whole: bool
+) -> bool:
+    """Send a stop and a target for these sizes, attached to the `whole` position or not; a target
+    too small for the venue is left out. Whether the venue took the stop."""
     if intent.target is not None and target * intent.target < MIN_NOTIONAL:
         target = Decimal(0)
-    legs = exit_orders(intent, desk.instruments[position.coin], stop, target, attempt=attempt)
+    legs = exit_orders(intent, desk.instruments[intent.coin], stop, target, attempt=attempt)
     expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
     try:
-        if stop == abs(position.size):
+        if whole:
             outcome, *_ = await desk.venue.protect(legs, expires_ms=expires)
         else:
-            # What is attached to the position would follow all of it; this is only for the rest.
             outcome, *_ = await desk.venue.place(legs, bracket=False, expires_ms=expires)
     except RejectedError as error:
-        desk.incident("stop refused", f"{position.coin}: {error}", error)
+        desk.incident("stop refused", f"{intent.coin}: {error}", error)
         return False
-    return _accepted(desk, position.coin, outcome)
+    return _accepted(desk, intent.coin, outcome)
 
 
 def _accepted(desk: Desk, coin: str, stop: OrderOutcome) -> bool:
