@@ -3,8 +3,22 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
+_HELPERS = (path.stem for path in Path(__file__).parent.rglob("*.py"))
+
+# An assertion in a helper counts, and explains itself, as one in a test does.
+pytest.register_assert_rewrite(*(name for name in _HELPERS if not name.startswith("test_")))
+
+pytest_plugins = ["house_durations", "house_guards"]
+
+# How long an example takes is the machine's matter, and no reason for a test to fail.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("fast", settings.get_profile("any machine"), max_examples=15)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,9 @@
 import tomllib
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from fractaltrader.errors import UserError, did_you_mean
 from fractaltrader.exchange.budget_parameters import BudgetParameters
@@ -19,14 +20,22 @@ LOCAL_URL = "http://127.0.0.1:3001"
 URLS = {
     "sim": LOCAL_URL,
     "testnet": "https://api.hyperliquid-testnet.xyz",
+    "mainnet": "https://api.hyperliquid.xyz",
 }
+
+
+def is_mainnet(url: str) -> bool:
+    """Whether `url` is the venue's own address for real money."""
+    return urlsplit(url).hostname == urlsplit(URLS["mainnet"]).hostname
 
 
 class VenueConfig(Parameters):
     """Where to trade."""
 
-    mode: Literal["sim", "testnet"] = Field(
-        default="sim", description="sim: the local exchange; mainnet is not offered by this version"
+    mode: Literal["sim", "testnet", "mainnet"] = Field(
+        default="sim",
+        description="sim: the local exchange; testnet: the venue's, play money; mainnet: real "
+        "money, which has to be armed first (`fractal arm`)",
     )
     url: str | None = Field(
         default=None,
@@ -34,19 +43,47 @@ class VenueConfig(Parameters):
         description="another address of the venue's API, like http://127.0.0.1:3001",
     )
     account: str | None = Field(
-        default=None, description="master address, when the key belongs to an agent wallet of it"
+        default=None,
+        pattern=r"^0x[0-9a-fA-F]{40}$",
+        description="address of the account, when the key belongs to an agent wallet of it",
     )
+    key: str | None = Field(default=None, description="name of the key that signs (`fractal keys`)")
+    guard_key: str | None = Field(
+        default=None, description="name of the key that `fractal guard` signs with"
+    )
+    allow_master_key: bool = Field(
+        default=False,
+        description="let mainnet be traded with an account's own key, which can also withdraw; "
+        "an agent's cannot",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _mode_fits(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and is_mainnet(url) and info.data.get("mode") != "mainnet":
+            raise ValueError('is the address of mainnet; set mode = "mainnet"')
+        return url
 
     @property
     def endpoint(self) -> str:
         """The address requests go to."""
         return self.url or URLS[self.mode]
 
+    @property
+    def mainnet(self) -> bool:
+        """Whether real money is meant; actions are signed for one network or the other."""
+        return self.mode == "mainnet"
+
 
 class TradeConfig(Parameters):
     """What to trade and how to enter."""
 
-    coins: tuple[str, ...] = Field(default=("BTC", "ETH", "SOL"), min_length=1, max_length=20)
+    coins: tuple[str, ...] = Field(
+        default=("BTC", "ETH", "SOL"),
+        min_length=1,
+        max_length=20,
+        description="each needs data and attention of its own; more than a few dilute both",
+    )
 
     @field_validator("coins")
     @classmethod
@@ -106,6 +143,11 @@ class Config(Parameters):
             model = sections.get(name)
             parsed[name] = model.parse(table, f"{source} [{name}]") if model else table
         return cls.model_validate(parsed)
+
+    def bounds_of_loss(self) -> dict[str, object]:
+        """Every setting that bounds what can be lost: what `fractal arm` has confirmed."""
+        sections = {"trade", "risk", "limits", "breaker", "reconcile", "guard", "strategy"}
+        return self.model_dump(mode="json", include=sections)
 
 
 def load_config(path: Path | None) -> Config:

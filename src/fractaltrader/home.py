@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+from fractaltrader.environment import HOME
+
 
 def fractal_home() -> Path:
     """The folder everything a user's run writes lives under; `FRACTAL_HOME` moves it."""
-    return Path(os.environ.get("FRACTAL_HOME") or Path.home() / ".fractal")
+    return Path(os.environ.get(HOME) or Path.home() / ".fractal")

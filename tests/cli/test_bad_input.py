@@ -213,13 +213,13 @@ def test_wrong_private_key(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A valid key that is not the configured account's is refused, naming both addresses."""
+    """A valid key that may not trade the configured account is refused, naming both addresses."""
     monkeypatch.setenv("FRACTAL_PRIVATE_KEY", "0x" + "5" * 64)
     path = tmp_path / "bot.toml"
     account = "0x" + "ab" * 20
     path.write_text(f'[venue]\nurl = "{exchange_url}"\naccount = "{account}"\n')
     line = refused(["run", "--config", str(path)], capsys)
-    assert f"not to venue.account = {account}" in line
+    assert f"is no agent of venue.account = {account}" in line
     assert not (home / "runs").exists()
 
 

@@ -43,10 +43,17 @@ def test_demo_on_recorded_candles(
 
 
 @pytest.mark.slow
-def test_the_demo_of_make_trades_its_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_of_make_trades_its_month(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What `make demo` shows goes through to its last day and its audit, whatever the bot loses."""
     monkeypatch.setenv("FRACTAL_HOME", str(tmp_path))
     demo(candles=None, days=30, timeframe="15m", strategy="liquidity_sweep", seed=7, seconds=0)
+    ledger = Ledger(tmp_path / "runs/demo")
+    times = [fill.time_ms for fill in ledger.fills()]
+    ledger.close()
+    assert max(times) - min(times) > 20 * 86_400_000
+    assert "DIFFERENT" not in capsys.readouterr().out
 
 
 def test_the_demo_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

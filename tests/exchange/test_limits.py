@@ -435,14 +435,17 @@ def test_real_processes_lose_no_charge(tmp_path: Path) -> None:
 def test_an_unusable_folder_does_not_stop_trading(tmp_path: Path) -> None:
     """Where the file cannot be made at all, the process keeps a budget of its own."""
     (tmp_path / "file").write_text("")
+    granted = []
 
     async def world() -> None:
         clock = LoopClock(START_MS)
         own = Limiter(tmp_path / "file" / "budget", clock, spender="x", rng=Random(0))
-        ticket = await own.acquire(Cost("order", 1), Priority.PROTECT)
-        own.settle(ticket, 0)
+        granted.append(await own.acquire(Cost("order", 1), Priority.PROTECT))
+        own.settle(granted[0], 0)
 
     run_virtual(world())
+    assert len(granted) == 1
+    assert not (tmp_path / "file").is_dir()
 
 
 def test_weights_are_the_venues() -> None:

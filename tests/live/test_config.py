@@ -40,7 +40,12 @@ def test_every_section_is_read(tmp_path: Path) -> None:
         ("[risk]\nbase_rsk = 0.01\n", r"\[risk\].*'base_rsk'; did you mean 'base_risk'"),
         ("[risk]\nbase_risk = 0.5\n", r"\[risk\]: base_risk = 0.5: .*less than or equal to 0.05"),
         ("[risk]\nbase_risk = nan\n", r"base_risk = nan"),
-        ('[venue]\nmode = "mainnet"\n', r"mode = 'mainnet'.*'sim' or 'testnet'"),
+        ('[venue]\nmode = "live"\n', r"mode = 'live'.*'sim', 'testnet' or 'mainnet'"),
+        (
+            '[venue]\nurl = "https://api.hyperliquid.xyz"\n',
+            r"address of mainnet; set mode = \"mainnet\"",
+        ),
+        ('[venue]\naccount = "0x12"\n', r"account = '0x12'"),
         ("[trade]\ncoins = []\n", r"coins"),
         ("risk = 3\n", r"risk = 3 must be a section"),
         ("[risk\n", r"not valid TOML"),

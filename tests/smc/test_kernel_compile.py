@@ -107,4 +107,5 @@ def test_the_bot_side_imports_neither_numba_nor_polars() -> None:
         "load_strategy('liquidity_sweep').session('BTC').on_bar(Bar(0, 1.0, 2.0, 1.0, 2.0, 1.0))\n"
         "assert not {'numba', 'polars', 'asyncio'} & set(sys.modules), sorted(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -211,7 +211,8 @@ def test_importing_the_package_costs_nothing() -> None:
         "from fractaltrader import Candles, detect\n"
         "assert not {'numba', 'polars'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     import fractaltrader
 
     with pytest.raises(AttributeError, match="no attribute 'detekt'"):

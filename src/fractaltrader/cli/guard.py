@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fractaltrader.config import Config
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.exchange.hyperliquid.signing import Signer
+    from fractaltrader.exchange.transport import Transport
     from fractaltrader.live.state import BotState, Intent
     from fractaltrader.live.state_manager import StateManager
 
@@ -22,11 +23,15 @@ def guard(
     config: Annotated[
         Path | None, typer.Option(help="TOML file; FRACTAL_HOME/config.toml by default.")
     ] = None,
+    key: Annotated[str | None, typer.Option(help="Name of the key that signs.")] = None,
+    allow_master_key: Annotated[
+        bool, typer.Option("--allow-master-key", help="Guard mainnet with an account's own key.")
+    ] = False,
 ) -> None:
     """Watch a run's heartbeat; when it stops, cancel what adds risk and keep every stop in place.
 
-    Signs with the key in FRACTAL_GUARD_KEY, an agent of the account. Best on another machine's
-    power supply or at least under another supervisor than the bot."""
+    Signs with an agent's key of its own: --key, `[venue] guard_key`, or FRACTAL_GUARD_KEY. Best
+    under another supervisor than the bot."""
     import asyncio
 
     from fractaltrader.cli.runs import existing_run
@@ -34,47 +39,44 @@ def guard(
     from fractaltrader.live.lock import only_guard
 
     settings, folder = load_config(config), existing_run(name)
+    venue = settings.venue.model_copy(
+        update={
+            "guard_key": key or settings.venue.guard_key,
+            "allow_master_key": allow_master_key or settings.venue.allow_master_key,
+        }
+    )
     with only_guard(folder):
-        asyncio.run(_watch(settings, folder))
+        asyncio.run(_watch(settings.model_copy(update={"venue": venue}), folder))
 
 
 async def _watch(config: "Config", folder: Path) -> None:
     import asyncio
     import signal
 
+    from fractaltrader.cli.secrets import unlock
+    from fractaltrader.config import is_mainnet
+    from fractaltrader.environment import GUARD_KEY
     from fractaltrader.errors import UserError
-    from fractaltrader.exchange.budget_parameters import Priority
     from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import CriticalError
     from fractaltrader.exchange.http import HttpTransport
-    from fractaltrader.exchange.hyperliquid.connect import connect
     from fractaltrader.home import fractal_home
     from fractaltrader.live.guard import Guard, guard_bound_ms
     from fractaltrader.live.ledger import Ledger
-    from fractaltrader.live.local_venue import replay_pace
     from fractaltrader.live.logs import configure_logs
     from fractaltrader.live.state_manager import StateManager
-    from fractaltrader.live.wallet import GUARD_KEY_VARIABLE, signer_for
+    from fractaltrader.live.wallet import KeySource
 
     manager = StateManager(folder, SystemClock())
     state = _state(manager, folder)
     own = folder / FOLDER
     ledger = Ledger(own)
-    configure_logs(own, terminal=True, name="guard.log")
-    home = fractal_home()
-    signer = signer_for(state.venue, home, GUARD_KEY_VARIABLE)
+    mainnet = config.venue.mainnet or is_mainnet(state.venue)
+    source = KeySource(config.venue.guard_key, GUARD_KEY)
+    signer = unlock(state.venue, fractal_home(), source, mainnet=mainnet)
+    configure_logs(own, terminal=True, name="guard.log", redact=signer.redact)
     transport = HttpTransport(state.venue)
-    venue = connect(
-        transport,
-        state.venue,
-        signer,
-        account=state.account,
-        home=home,
-        spender=f"guard {folder.name}",
-        params=config.budget,
-        priority=Priority.PROTECT,
-        pace=await replay_pace(state.venue),
-    )
+    venue = await _connected(config, state, transport, signer, folder.name, mainnet=mainnet)
     watcher = Guard(
         venue,
         manager,
@@ -85,7 +87,8 @@ async def _watch(config: "Config", folder: Path) -> None:
         orphans=config.reconcile.orphan_positions,
         history=lambda: _decided(folder),
     )
-    await _check_key(venue, signer, state.account)
+    allowed = config.venue.allow_master_key
+    await _check_key(venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, watcher.stop)
@@ -100,7 +103,43 @@ async def _watch(config: "Config", folder: Path) -> None:
         await transport.close()
 
 
-async def _check_key(venue: "HyperliquidVenue", signer: "Signer", account: str) -> None:
+async def _connected(
+    config: "Config",
+    state: "BotState",
+    transport: "Transport",
+    signer: "Signer",
+    run: str,
+    *,
+    mainnet: bool,
+) -> "HyperliquidVenue":
+    """The run's venue; the guard goes before everybody else."""
+    from fractaltrader.exchange.budget_parameters import Priority
+    from fractaltrader.exchange.hyperliquid.connect import connect
+    from fractaltrader.home import fractal_home
+    from fractaltrader.live.local_venue import replay_pace
+
+    return connect(
+        transport,
+        state.venue,
+        signer,
+        account=state.account,
+        home=fractal_home(),
+        spender=f"guard {run}",
+        params=config.budget,
+        priority=Priority.PROTECT,
+        mainnet=mainnet,
+        pace=await replay_pace(state.venue),
+    )
+
+
+async def _check_key(
+    venue: "HyperliquidVenue",
+    signer: "Signer",
+    account: str,
+    *,
+    mainnet: bool,
+    allow_master_key: bool,
+) -> None:
     """Raise UserError when the key may not trade `account`: the worst moment to learn it would be
     when the bot is dead. A venue that does not answer is asked again until it does."""
     from random import Random
@@ -108,15 +147,24 @@ async def _check_key(venue: "HyperliquidVenue", signer: "Signer", account: str) 
     from tenacity import AsyncRetrying, retry_if_exception_type
 
     from fractaltrader.exchange.backoff import JitteredExponential
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.exchange.errors import TransientError
-    from fractaltrader.live.wallet import check_role
+    from fractaltrader.live.wallet import check_wallet
 
     attempts = AsyncRetrying(
         wait=JitteredExponential(Random(0)),  # nosec B311 - jitter, no secret
         retry=retry_if_exception_type(TransientError),
         reraise=True,
     )
-    check_role(await attempts(venue.role), signer, account)
+    await attempts(
+        check_wallet,
+        venue,
+        signer.address,
+        account,
+        mainnet=mainnet,
+        allow_master_key=allow_master_key,
+        now_ms=SystemClock().now_ms(),
+    )
 
 
 def _state(manager: "StateManager", folder: Path) -> "BotState":

@@ -7,16 +7,20 @@ import typer
 
 from fractaltrader import __version__
 from fractaltrader.cli import (
+    arm,
     audit,
     backtest,
+    backup,
     certify,
     chart,
     control,
     data,
     demo,
+    doctor,
     errors,
     exchange,
     guard,
+    keys,
     limits,
     report,
     run,
@@ -25,6 +29,7 @@ from fractaltrader.cli import (
     validate,
 )
 from fractaltrader.errors import UserError
+from fractaltrader.keys.hiding import hide_key_shaped, refuse_keys_in_arguments
 
 EXIT_SYSTEM_ERROR = 1
 
@@ -48,6 +53,11 @@ for command in (
     guard.guard,
     report.report,
     audit.audit,
+    doctor.doctor,
+    backup.backup,
+    backup.restore,
+    arm.arm,
+    arm.disarm,
     backtest.backtest,
     certify.certify,
     chart.chart,
@@ -58,6 +68,7 @@ for command in (
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(errors.app, name="errors")
+app.add_typer(keys.app, name="keys")
 app.add_typer(strategy.app, name="strategy")
 
 
@@ -70,10 +81,12 @@ def version() -> None:
 def main() -> None:
     """Entry point; a user's mistake becomes one line and its exit code, a disk's or system's 1."""
     try:
+        refuse_keys_in_arguments(sys.argv[1:])
         app()
     except UserError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {hide_key_shaped(str(error))}", err=True)
         sys.exit(error.exit_code)
     except (OSError, sqlite3.Error) as error:
-        typer.echo(f"error: {type(error).__name__}: {error}; check the disk and paths", err=True)
+        text = hide_key_shaped(f"{type(error).__name__}: {error}")
+        typer.echo(f"error: {text}; check the disk and paths", err=True)
         sys.exit(EXIT_SYSTEM_ERROR)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fractaltrader.config import Config
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.exchange.hyperliquid.signing import Signer
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from fractaltrader.exchange.transport import Transport
 
 EXIT_INTERRUPTED = 130
+DAY_MS = 86_400_000
+EXPIRY_WARNING_MS = 7 * DAY_MS
 
 
 def run(
@@ -23,15 +27,27 @@ def run(
     coins: Annotated[str | None, typer.Option(help="Coins to trade, e.g. BTC,ETH.")] = None,
     timeframe: Annotated[str | None, typer.Option(help="Candle interval, e.g. 15m.")] = None,
     name: Annotated[str, typer.Option(help="Name of the run.")] = "bot",
+    key: Annotated[str | None, typer.Option(help="Name of the key that signs.")] = None,
+    allow_master_key: Annotated[
+        bool, typer.Option("--allow-master-key", help="Trade mainnet with an account's own key.")
+    ] = False,
 ) -> None:
-    """Trade on the configured venue until stopped (Ctrl-C, SIGTERM or `fractal stop`)."""
+    """Trade on the configured venue until stopped (Ctrl-C, SIGTERM or `fractal stop`).
+
+    Mainnet must be armed first (`fractal arm`)."""
     import asyncio
 
     from fractaltrader.cli.runs import run_folder
     from fractaltrader.config import load_config
 
     settings = _with_options(load_config(config), url, coins, timeframe)
-    asyncio.run(_trade(settings, run_folder(name)))
+    venue = settings.venue.model_copy(
+        update={
+            "key": key or settings.venue.key,
+            "allow_master_key": allow_master_key or settings.venue.allow_master_key,
+        }
+    )
+    asyncio.run(_trade(settings.model_copy(update={"venue": venue}), run_folder(name)))
 
 
 def _with_options(
@@ -54,6 +70,8 @@ def _with_options(
 
 async def _trade(config: "Config", folder: Path) -> None:
     """Check everything a user can get wrong before anything is written, then trade."""
+    from fractaltrader.cli.secrets import unlock
+    from fractaltrader.environment import PRIVATE_KEY
     from fractaltrader.errors import UserError
     from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
@@ -62,11 +80,12 @@ async def _trade(config: "Config", folder: Path) -> None:
     from fractaltrader.home import fractal_home
     from fractaltrader.live.assembly import check_config
     from fractaltrader.live.local_venue import check_local_exchange, replay_pace
-    from fractaltrader.live.wallet import signer_for
+    from fractaltrader.live.wallet import KeySource
 
     check_config(config)
     url, home = config.venue.endpoint, fractal_home()
-    signer = signer_for(url, home)
+    source = KeySource(config.venue.key, PRIVATE_KEY)
+    signer = unlock(url, home, source, mainnet=config.venue.mainnet)
     await check_local_exchange(url)
     pace = await replay_pace(url)
     transport = HttpTransport(url)
@@ -80,12 +99,14 @@ async def _trade(config: "Config", folder: Path) -> None:
             home=home,
             spender=folder.name,
             params=config.budget,
+            mainnet=config.venue.mainnet,
             pace=pace,
         )
 
     try:
         account = await _probed(config, venue_for(signer.address), transport, signer)
-        await _run_bot(config, folder, venue_for(account), account)
+        _require_armed(config, account)
+        await _run_bot(config, folder, venue_for(account), account, signer.redact)
     except ExchangeError as error:
         raise UserError(f"venue {url}: {error}") from error
     finally:
@@ -120,17 +141,43 @@ async def _probed(
 async def _probe(
     config: "Config", venue: "HyperliquidVenue", transport: "Transport", signer: "Signer"
 ) -> str:
+    from fractaltrader.exchange.clock import SystemClock
     from fractaltrader.live.bot import check_coins
     from fractaltrader.live.local_venue import fund_from_faucet
-    from fractaltrader.live.wallet import check_role
+    from fractaltrader.live.wallet import check_wallet
 
     check_coins(config.trade.coins, await venue.instruments())
     await _check_candles(venue, config)
-    role = await venue.role()
-    if role.get("role") == "missing" and config.venue.mode == "sim":
+    plays = config.venue.mode == "sim" and config.venue.account is None
+    if plays and (await venue.role()).get("role") == "missing":
         await fund_from_faucet(transport, signer.address)
-        role = await venue.role()
-    return check_role(role, signer, config.venue.account)
+    now = SystemClock().now_ms()
+    found = await check_wallet(
+        venue,
+        signer.address,
+        config.venue.account,
+        mainnet=config.venue.mainnet,
+        allow_master_key=config.venue.allow_master_key,
+        now_ms=now,
+    )
+    if found.valid_until_ms is not None and found.valid_until_ms < now + EXPIRY_WARNING_MS:
+        days = (found.valid_until_ms - now) / DAY_MS
+        typer.echo(
+            f"warning: agent {found.agent} expires in {days:.1f} days; `fractal keys rotate`",
+            err=True,
+        )
+    return found.account or signer.address
+
+
+def _require_armed(config: "Config", account: str) -> None:
+    """Raise UserError when real money would be traded by limits that nobody confirmed."""
+    from fractaltrader.exchange.clock import SystemClock
+    from fractaltrader.home import fractal_home
+    from fractaltrader.keys.arming import require_armed
+
+    if config.venue.mainnet:
+        bounds, now = config.bounds_of_loss(), SystemClock().now_ms()
+        require_armed(fractal_home(), account, config.venue.endpoint, bounds, now)
 
 
 async def _check_candles(venue: "Venue", config: "Config") -> None:
@@ -151,7 +198,9 @@ async def _check_candles(venue: "Venue", config: "Config") -> None:
             ) from error
 
 
-async def _run_bot(config: "Config", folder: Path, venue: "Venue", account: str) -> None:
+async def _run_bot(
+    config: "Config", folder: Path, venue: "Venue", account: str, redact: "Callable[[str], str]"
+) -> None:
     import asyncio
     import os
     from contextlib import closing
@@ -166,7 +215,7 @@ async def _run_bot(config: "Config", folder: Path, venue: "Venue", account: str)
 
     url = config.venue.endpoint
     with only_bot(folder), only_trader(fractal_home(), account, url):
-        configure_logs(folder, terminal=True)
+        configure_logs(folder, terminal=True, redact=redact)
         desk = build_desk(folder, venue, account, SystemClock(), config.breaker, config.reconcile)
         with closing(Notifier(os.environ)) as notify:
             bot = build_bot(config, desk, notify=notify)

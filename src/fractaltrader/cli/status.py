@@ -1,6 +1,8 @@
 """`fractal status`: what a run is doing, from its own files."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from fractaltrader.cli.runs import RunName
 
@@ -14,7 +16,12 @@ INCIDENTS_SHOWN = 5
 FRACTIONS = ("daily_loss", "drawdown")
 
 
-def status(name: RunName = None) -> None:
+def status(
+    name: RunName = None,
+    health: Annotated[
+        bool, typer.Option("--health", help="One line; exit code 1 unless the bot beats.")
+    ] = False,
+) -> None:
     """Show whether a bot runs, its positions with their stop and target, the circuit breaker, and
     recent incidents."""
     import time
@@ -30,6 +37,9 @@ def status(name: RunName = None) -> None:
 
     folder = existing_run(name)
     state = StateManager(folder, SystemClock()).read()
+    if health:
+        _tell_health(state)
+        return
     ledger = Ledger(folder)
     console = Console()
     age = time.time() - state.heartbeat_ms / 1000
@@ -50,6 +60,27 @@ def status(name: RunName = None) -> None:
     for time_ms, kind, detail in ledger.incidents()[-INCIDENTS_SHOWN:]:
         console.print(f"{utc(time_ms)} {kind}: {detail}", highlight=False)
     ledger.close()
+
+
+def _tell_health(state: "BotState") -> None:
+    """Exit with 1 unless the newest heartbeat is as young as [guard] heartbeat_limit_s demands.
+
+    The bot's lock is not asked: a bot that hangs holds it too.
+    """
+    import time
+
+    from fractaltrader.config import load_config
+
+    limit_s = load_config(None).guard.heartbeat_limit_s
+    age_s = time.time() - state.heartbeat_ms / 1000
+    if state.ended:
+        typer.echo("unhealthy: the bot has ended")
+    elif abs(age_s) > limit_s:
+        typer.echo(f"unhealthy: the last heartbeat was {age_s:.0f} s ago, limit {limit_s:g} s")
+    else:
+        typer.echo(f"healthy: heartbeat {age_s:.0f} s ago")
+        return
+    raise typer.Exit(1)
 
 
 def entries_lines(state: "BotState") -> list[str]:

@@ -39,9 +39,9 @@ def only_trader(home: Path, account: str, url: str) -> Iterator[None]:
         yield
 
 
-def is_running(folder: Path) -> bool:
-    """Whether a live process holds the folder's bot lock."""
-    path = folder / FILE_NAME
+def is_running(folder: Path, file_name: str = FILE_NAME) -> bool:
+    """Whether a live process holds the folder's bot lock, or another one of the folder."""
+    path = folder / file_name
     if not path.exists():
         return False
     lock = FileLock(path, timeout=0)

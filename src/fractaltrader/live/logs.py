@@ -1,6 +1,7 @@
 """Logs: JSON lines in a bounded file, and readable lines on the terminal when wanted."""
 
 import logging
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -18,15 +19,36 @@ class _BoundedFile(RotatingFileHandler):
         return self.stream is not None and self.stream.tell() >= self.maxBytes
 
 
-def configure_logs(folder: Path, *, terminal: bool, name: str = "bot.log") -> None:
-    """Send the log to `folder`/`name` (at most 25 MB) and, when `terminal`, to stderr."""
+class _Redacting(structlog.stdlib.ProcessorFormatter):
+    """Passes each finished line, traceback and all, through `redact`."""
+
+    redact: Callable[[str], str]
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.redact(super().format(record))
+
+
+def configure_logs(
+    folder: Path,
+    *,
+    terminal: bool,
+    name: str = "bot.log",
+    redact: Callable[[str], str] = lambda line: line,
+) -> None:
+    """Send the log to `folder`/`name` (at most 25 MB) and, when `terminal`, to stderr. `redact`
+    takes secrets out of every line."""
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     file = _BoundedFile(folder / name, maxBytes=MAX_BYTES, backupCount=FILES_KEPT)
-    file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
+    # Tracebacks go without the values of local variables.
+    trace = structlog.processors.format_exc_info
+    file.setFormatter(_formatter(redact, trace, structlog.processors.JSONRenderer()))
     handlers: list[logging.Handler] = [file]
     if terminal:
         console = logging.StreamHandler()
-        console.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=False)))
+        plain = structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+        console.setFormatter(_formatter(redact, plain))
         handlers.append(console)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     structlog.configure(
@@ -40,6 +62,9 @@ def configure_logs(folder: Path, *, terminal: bool, name: str = "bot.log") -> No
     )
 
 
-def _formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
-    formatter = structlog.stdlib.ProcessorFormatter
-    return formatter(processors=[formatter.remove_processors_meta, renderer])
+def _formatter(
+    redact: Callable[[str], str], *processors: structlog.typing.Processor
+) -> logging.Formatter:
+    formatter = _Redacting(processors=[_Redacting.remove_processors_meta, *processors])
+    formatter.redact = redact
+    return formatter

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from copy import copy
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ from fractaltrader.exchange.hyperliquid.orders import order_action, outcomes
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.stream import Stream
 from fractaltrader.exchange.hyperliquid.transfers import transfer
+from fractaltrader.exchange.hyperliquid.wallet_actions import approve_agent
 from fractaltrader.exchange.limiter import Limiter
 from fractaltrader.exchange.port import (
     Account,
@@ -118,11 +120,30 @@ class HyperliquidVenue:
             self._link.limiter.learn_address(self._account, used, cap)
         self._link.limits_known_ms = now
 
-    async def role(self) -> dict[str, Any]:
-        """What the signer's address is to the venue: user, agent of somebody, missing."""
+    async def role(self, address: str | None = None) -> dict[str, Any]:
+        """What `address`, else the signer's, is to the venue: user, agent of somebody, missing."""
         signer = self._link.signer
-        address = self._account if signer is None else signer.address
+        address = address or (self._account if signer is None else signer.address)
         return await self._info({"type": "userRole", "user": address}, dict[str, Any])
+
+    async def agents(self, account: str) -> list[wire.ExtraAgent]:
+        """The named agent wallets of `account`; the unnamed one is not told."""
+        request = {"type": "extraAgents", "user": account}
+        return await self._info(request, list[wire.ExtraAgent])
+
+    async def approve_agent(self, address: str, name: str) -> None:
+        """Let `address` sign for the signer's account (hyperliquid.md 4.3).
+
+        The signer must be the account's own key. `name` may end in ` valid_until <ms>`; an agent
+        of the same name is deregistered. `wallet_actions.NOBODY` for the address only removes it.
+        """
+        await self._link.act_as_wallet(
+            "approveAgent", partial(approve_agent, address.lower(), name), Priority.ENTER
+        )
+
+    async def noop(self) -> None:
+        """An action that does nothing: the venue executes it only for a key that may trade."""
+        await self._link.act({"type": "noop"}, Priority.INFORM)
 
     async def account(self) -> Account:
         request = {"type": "clearinghouseState", "user": self._account}

@@ -1,7 +1,7 @@
 """One connection to the venue: every request is let through by the budget, sent, and judged."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ from fractaltrader.exchange.errors import (
 from fractaltrader.exchange.hyperliquid import wire
 from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator
 from fractaltrader.exchange.hyperliquid.signing import Signer
+from fractaltrader.exchange.hyperliquid.wallet_actions import WalletAction
 from fractaltrader.exchange.hyperliquid.weights import action_cost, extra_weight, info_cost
 from fractaltrader.exchange.limiter import Limiter, Ticket
 from fractaltrader.exchange.limits import Cost
@@ -113,6 +114,28 @@ class Link:
             body = await self._send(action, self.signer, expires_ms, ticket)
         finally:
             self._settle(ticket, 0)
+        return self._statuses(action, body)
+
+    async def act_as_wallet(
+        self, kind: str, build: Callable[..., WalletAction], priority: Priority
+    ) -> None:
+        """Send an action that only the account's own key may sign; `build` makes it for
+        (`nonce`, `mainnet`)."""
+        if self.signer is None:
+            raise CriticalError(f"{kind}: this connection can only read")
+        ticket = await self._acquire(action_cost({"type": kind}, self._account), priority)
+        try:
+            nonce = await self._nonces.next()
+            made = build(nonce=nonce, mainnet=self._mainnet)
+            signature = self.signer.sign_digest(made.digest)
+            envelope = {"action": made.action, "nonce": nonce, "signature": signature}
+            body = await self._post("/exchange", made.action, wire.encode(envelope), ticket)
+        finally:
+            self._settle(ticket, 0)
+        self._statuses(made.action, body)
+
+    def _statuses(self, action: Mapping[str, Any], body: bytes) -> list[wire.OrderStatusItem | str]:
+        """The statuses in the answer to `action`; raises what a refusal means."""
         try:
             answer = msgspec.json.decode(body, type=wire.ActionAnswer)
             if answer.status == "err":

@@ -3,14 +3,18 @@
 Source: the venue's signing rules, equal byte for byte to hyperliquid-python-sdk (a test oracle).
 """
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import coincurve
 import msgspec
 import sha3
 
 from fractaltrader.errors import UserError
+
+HIDDEN = "[private key]"
 
 
 def keccak256(data: bytes) -> bytes:
@@ -137,6 +141,24 @@ class Signer:
 
     def __repr__(self) -> str:
         return f"Signer({self.address})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Signer holds a private key and is not pickled or copied")
+
+    def redact(self, text: str) -> str:
+        """`text` without this key, however it is spelt: hex of any case, decimal, base64, bytes."""
+        secret = self._key.secret
+        shown = repr(secret)[2:-1]
+        forms = (
+            secret.hex(),
+            str(int.from_bytes(secret, "big")),
+            base64.b64encode(secret).decode().rstrip("="),
+            base64.urlsafe_b64encode(secret).decode().rstrip("="),
+            shown,
+            shown.replace("\\", "\\\\"),  # the same within JSON
+        )
+        pattern = "|".join(re.escape(form) for form in forms)
+        return re.sub(f"(?:0x)?(?:{pattern})=?", HIDDEN, text, flags=re.IGNORECASE)
 
     def sign_action(
         self,

@@ -34,6 +34,14 @@ class UserRateLimit(msgspec.Struct, rename="camel"):
     n_requests_cap: int
 
 
+class ExtraAgent(msgspec.Struct, rename="camel"):
+    """A named agent wallet of `extraAgents`; `valid_until` is epoch ms, None without an end."""
+
+    name: str
+    address: str
+    valid_until: int | None = None
+
+
 class LedgerUpdate(msgspec.Struct):
     """An entry of `userNonFundingLedgerUpdates`; the keys of `delta` depend on its type."""
 

@@ -41,7 +41,7 @@ from fractaltrader.validation.hammer import hammer_state
 SPAWN = multiprocessing.get_context("spawn")
 PROCESSES = 4
 UPDATES = 25
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parent / "live" / "recorded"
 
 
 class StepClock:
