@@ -6,8 +6,9 @@ WORKERS ?= auto
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install hooks demo lint fast test slow-tests coverage check audit wheel docker validate \
-        validate-short kill-campaign fuzz format bench bench-check lock clean
+.PHONY: help install hooks demo lint fast test slow-tests coverage check audit wheel docker \
+        prove-hooks prove-docker validate validate-short kill-campaign fuzz format bench \
+        bench-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -61,6 +62,12 @@ docker: ## Prove the Dockerfile with an engine
 	docker compose --profile test up --abort-on-container-exit --exit-code-from tests
 	docker build --tag fractaltrader .
 	docker run --rm --read-only --network none --tmpfs /tmp --volume /var/lib/fractal fractaltrader demo
+
+prove-hooks: $(STAMP) ## Plant a defect of each kind and see its hook refuse it
+	$(BIN)/python scripts/prove_hooks.py
+
+prove-docker: ## Prove the Dockerfile without an engine (as root, with buildah and debootstrap)
+	scripts/prove_docker.sh
 
 validate-short: $(STAMP) ## Simulated hours of faults, a minute
 	$(BIN)/fractal validate --days 1 --scenario all --seeds 1

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
+import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from fractaltrader.exchange.http import HttpTransport
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.port import OrderRequest, Side
+from fractaltrader.live.lock import guard_silence
 
 
 async def buy_by_hand(url: str) -> None:
@@ -39,7 +43,8 @@ def test_the_guard_protects_what_a_killed_bot_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After kill -9 of the bot the guard's process gives a naked position its stop; a key that may
-    not trade the account and a second guard are refused; SIGTERM ends it."""
+    not trade the account and a second guard are refused; its looks show on its lock file, and to
+    systemd; SIGTERM ends it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     user = Signer(KEY).address
@@ -63,11 +68,18 @@ def test_the_guard_protects_what_a_killed_bot_left(
         monkeypatch.setenv("FRACTAL_GUARD_KEY", KEY)
         asyncio.run(buy_by_hand(url))
         assert naked(url, user) == ["BTC"]
-        with running(["guard"], tmp_path) as guard:
+        supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        supervisor.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with closing(supervisor), running(["guard"], tmp_path) as guard:
             guard.until("a naked position has its stop within 16 s")
             second = guard_once()
             assert second.returncode != 0
             assert "one guard is enough" in second.stderr
             guard.until("stop placed")
             assert naked(url, user) == []
+            assert [supervisor.recv(64) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
+            silence = guard_silence(tmp_path / "runs" / "bot", time.time())
+            assert silence is not None
+            assert silence < 30
             assert guard.end(signal.SIGTERM) == 0

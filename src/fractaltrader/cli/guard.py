@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
     from fractaltrader.exchange.hyperliquid.signing import Signer
     from fractaltrader.exchange.transport import Transport
+    from fractaltrader.live.guard import Guard
+    from fractaltrader.live.ledger import Ledger
+    from fractaltrader.live.notify import Notifier
     from fractaltrader.live.state import BotState, Intent
     from fractaltrader.live.state_manager import StateManager
 
@@ -51,7 +54,9 @@ def guard(
 
 async def _watch(config: "Config", folder: Path) -> None:
     import asyncio
+    import os
     import signal
+    from contextlib import closing
 
     from fractaltrader.cli.secrets import unlock
     from fractaltrader.config import is_mainnet
@@ -61,46 +66,68 @@ async def _watch(config: "Config", folder: Path) -> None:
     from fractaltrader.exchange.errors import CriticalError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.home import fractal_home
-    from fractaltrader.live.guard import Guard, guard_bound_ms
+    from fractaltrader.live.guard import guard_bound_ms
     from fractaltrader.live.ledger import Ledger
     from fractaltrader.live.logs import configure_logs
+    from fractaltrader.live.notify import Notifier
     from fractaltrader.live.state_manager import StateManager
     from fractaltrader.live.wallet import KeySource
 
     manager = StateManager(folder, SystemClock())
     state = _state(manager, folder)
     own = folder / FOLDER
-    ledger = Ledger(own)
     mainnet = config.venue.mainnet or is_mainnet(state.venue)
     source = KeySource(config.venue.guard_key, GUARD_KEY)
     signer = unlock(state.venue, fractal_home(), source, mainnet=mainnet)
+    own.mkdir(exist_ok=True)
     configure_logs(own, terminal=True, name="guard.log", redact=signer.redact)
     transport = HttpTransport(state.venue)
     venue = await _connected(config, state, transport, signer, folder.name, mainnet=mainnet)
-    watcher = Guard(
+    allowed = config.venue.allow_master_key
+    await _check_key(venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed)
+    bound = guard_bound_ms(config.guard) / 1000
+    with closing(Ledger(own)) as ledger, closing(Notifier(os.environ)) as notify:
+        watcher = _guard(config, folder, manager, venue, ledger, notify)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, watcher.stop)
+        typer.echo(f"guarding {folder.name}: a naked position has its stop within {bound:.0f} s")
+        notify("READY=1")
+        try:
+            await watcher.run()
+        except CriticalError as error:
+            raise UserError(f"venue {state.venue}: {error}") from error
+        finally:
+            await transport.close()
+
+
+def _guard(
+    config: "Config",
+    folder: Path,
+    manager: "StateManager",
+    venue: "HyperliquidVenue",
+    ledger: "Ledger",
+    notify: "Notifier",
+) -> "Guard":
+    """The guard of the run in `folder`; each look shows on its lock file and to systemd."""
+    from fractaltrader.exchange.clock import SystemClock
+    from fractaltrader.live.guard import Guard
+    from fractaltrader.live.lock import guard_looked
+
+    def looked() -> None:
+        guard_looked(folder)
+        notify("WATCHDOG=1")
+
+    return Guard(
         venue,
         manager,
         ledger,
         SystemClock(),
         config.guard,
-        account=state.account,
+        account=manager.read().account,
         orphans=config.reconcile.orphan_positions,
         history=lambda: _decided(folder),
+        looked=looked,
     )
-    allowed = config.venue.allow_master_key
-    await _check_key(venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, watcher.stop)
-    bound = guard_bound_ms(config.guard) / 1000
-    typer.echo(f"guarding {folder.name}: a naked position has its stop within {bound:.0f} s")
-    try:
-        await watcher.run()
-    except CriticalError as error:
-        raise UserError(f"venue {state.venue}: {error}") from error
-    finally:
-        ledger.close()
-        await transport.close()
 
 
 async def _connected(

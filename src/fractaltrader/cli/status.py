@@ -7,6 +7,8 @@ import typer
 from fractaltrader.cli.runs import RunName
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from fractaltrader.live.state import BotState
@@ -20,6 +22,9 @@ def status(
     name: RunName = None,
     health: Annotated[
         bool, typer.Option("--health", help="One line; exit code 1 unless the bot beats.")
+    ] = False,
+    guard: Annotated[
+        bool, typer.Option("--guard", help="With --health: of the run's guard instead.")
     ] = False,
 ) -> None:
     """Show whether a bot runs, its positions with their stop and target, the circuit breaker, and
@@ -36,6 +41,9 @@ def status(
     from fractaltrader.market.bars import utc
 
     folder = existing_run(name)
+    if guard:
+        _tell_guard_health(folder, time.time())
+        return
     state = StateManager(folder, SystemClock()).read()
     if health:
         _tell_health(state)
@@ -79,6 +87,22 @@ def _tell_health(state: "BotState") -> None:
         typer.echo(f"unhealthy: the last heartbeat was {age_s:.0f} s ago, limit {limit_s:g} s")
     else:
         typer.echo(f"healthy: heartbeat {age_s:.0f} s ago")
+        return
+    raise typer.Exit(1)
+
+
+def _tell_guard_health(folder: "Path", now_s: float) -> None:
+    """Exit with 1 unless the guard has looked at the bot a short while ago."""
+    from fractaltrader.live.lock import GUARD_SILENT_SECONDS, guard_silence
+
+    silence_s = guard_silence(folder, now_s)
+    if silence_s is None:
+        typer.echo("unhealthy: no guard has watched over this run")
+    elif abs(silence_s) > GUARD_SILENT_SECONDS:
+        limit = f"limit {GUARD_SILENT_SECONDS:g} s"
+        typer.echo(f"unhealthy: the guard last looked {silence_s:.0f} s ago, {limit}")
+    else:
+        typer.echo(f"healthy: the guard looked {silence_s:.0f} s ago")
         return
     raise typer.Exit(1)
 

@@ -66,7 +66,8 @@ def guard_bound_ms(limits: GuardParameters) -> int:
 
 class Guard:
     """Watches one bot. `ledger` is the guard's own; `history` tells the entries that the bot ever
-    decided on, oldest first, and is asked when the bot's state cannot be read."""
+    decided on, oldest first, and is asked when the bot's state cannot be read. `looked` is called
+    after every look, so that somebody else can see that the guard itself lives."""
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class Guard:
         account: str,
         orphans: OrphanPolicy,
         history: Callable[[], list[Intent]] = list,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         self._venue = venue.with_priority(Priority.PROTECT)
         self._state = state
@@ -88,6 +90,7 @@ class Guard:
         self._account = account
         self._orphans = orphans
         self._history = history
+        self._looked = looked
         self._heart = Heart(limits.heartbeat_limit_s)
         self._known: BotState | None = None  # the newest state that could be read
         self._instruments: dict[str, Instrument] = {}
@@ -103,6 +106,7 @@ class Guard:
         """Look every [guard] poll_s until stopped; no failure ends it."""
         while not self._stopping.is_set():
             await self.look()
+            self._looked()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._limits.poll_s)
 

@@ -12,6 +12,8 @@ from fractaltrader.errors import UserError
 
 FILE_NAME = "bot.lock"
 GUARD_FILE_NAME = "guard.lock"
+# A guard looks every few seconds; a look that waits for the venue takes at most about a minute.
+GUARD_SILENT_SECONDS = 120.0
 TRADES = "run: {holder} already trades {what}; `fractal stop` ends it"
 
 
@@ -28,6 +30,18 @@ def only_guard(folder: Path) -> Iterator[None]:
     told = "guard: {holder} already watches over the bot {what}; one guard is enough"
     with _held(folder / GUARD_FILE_NAME, f"in {folder}", told):
         yield
+
+
+def guard_looked(folder: Path) -> None:
+    """Leave the time of the guard's newest look on its lock file."""
+    os.utime(folder / GUARD_FILE_NAME)
+
+
+def guard_silence(folder: Path, now_s: float) -> float | None:
+    """Seconds since the guard of `folder` last looked, at the Unix time `now_s`; None when there
+    never was one."""
+    path = folder / GUARD_FILE_NAME
+    return now_s - path.stat().st_mtime if path.exists() else None
 
 
 @contextmanager
