@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from by_hand_world import buy, cancel_all, incidents, intent_for, rest_by_hand, trade_by_hand
 from hyperliquid.utils import signing as sdk
-from virtual_world import KEY, FaultyTransport, World, lost_answer, no_fault
+from virtual_world import KEY, FaultyTransport, Killed, World, lost_answer, no_fault
 
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
@@ -244,6 +244,36 @@ def test_beyond_the_stop_the_position_is_closed(world: World) -> None:
     world.speed = 1.0
     run_virtual(play())
     assert incidents(world, "guard") == ["bot dead", "position closed"]
+
+
+def test_an_entry_that_the_state_never_learned_of_gets_its_own_stop(world: World) -> None:
+    """The bot dies as its order leaves, which only its ledger tells: the guard places the stop that
+    was intended, not one at its own distance."""
+
+    async def dies(path: str, send):  # type: ignore[no-untyped-def]
+        answer = await send()
+        if path == "/exchange":
+            raise Killed
+        return answer
+
+    async def play() -> None:
+        world.open()
+        approve_agent(world)
+        desk = world.desk(dies)
+        intent = await intent_for(world, desk, 2_000)
+        with pytest.raises(Killed):
+            await Executor(desk).enter(intent)
+        assert desk.state.read().intents == {}
+        decided = desk.ledger.intents()
+        desk.ledger.close()
+        await cancel_all(world, "BTC")
+        async with watching(guard_of(world, history=lambda: decided)):
+            await asyncio.sleep(9)
+        (stop,) = await world.venue().open_orders()
+        assert (stop.trigger_price, stop.size) == (intent.stop, intent.size)
+        world.replay.cancel()
+
+    run_virtual(play())
 
 
 @pytest.mark.parametrize("history", [True, False], ids=["ledger left", "nothing left"])

@@ -51,6 +51,11 @@ def load_budget(content: bytes | None, params: BudgetParameters, now_ms: int) ->
         state = msgspec.json.decode(content or b"", type=BudgetState)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return limits.half_spent(params, now_ms)
+    return aged(state, params, now_ms)
+
+
+def aged(state: BudgetState, params: BudgetParameters, now_ms: int) -> BudgetState:
+    """`state`, or half a budget where it is from before the machine was started, as of now."""
     if state.now_ms > now_ms + FUTURE_MS:
         return limits.half_spent(params, now_ms)
     limits.advance(state, max(now_ms, state.now_ms))
@@ -92,6 +97,7 @@ class Limiter:
         self._rng = rng
         self._own: BudgetState | None = None  # the state in use while the file cannot be
         self._late: list[Callable[[BudgetState], object]] = []
+        self._written: tuple[bytes | None, BudgetState] = None, BudgetState()  # by us, the last
         self._tickets = 0
         self._sockets = 0
 
@@ -131,9 +137,16 @@ class Limiter:
         """The answer is in, with so much extra weight; None: there was none, the most is taken."""
         cost = ticket.cost
         weight = cost.weight if extra is None else min(cost.base + extra, cost.weight)
-        self._change(
-            lambda state: limits.settle(state, ticket.key, weight, ticket.priority, self.spender)
-        )
+
+        def change(state: BudgetState) -> None:
+            limits.settle(state, ticket.key, weight, ticket.priority, self.spender)
+
+        if weight == cost.weight and self._own is None:
+            # Nothing is given back, so it waits for the next access: a request that is still on its
+            # way for the file counts as much and only longer.
+            self._late.append(change)
+        else:
+            self._change(change)
 
     def refused(self, ticket: Ticket) -> None:
         """The venue answered 429."""
@@ -213,18 +226,28 @@ class Limiter:
     def _shared(self, work: Callable[[BudgetState], T]) -> T:
         try:
             with self._file.locked() as file:
-                state = load_budget(file.read(), self.params, self._clock.now_ms())
+                state = self._loaded(file.read())
                 for change in self._late:
                     change(state)
                 result = work(state)
-                file.write(msgspec.json.encode(state))
+                content = msgspec.json.encode(state)
+                file.write(content)
         except BlockingIOError:
             raise
         except OSError as error:
             return self._alone(work, error.strerror or type(error).__name__)
         self._late.clear()
         self._own = None
+        self._written = content, state
         return result
+
+    def _loaded(self, content: bytes | None) -> BudgetState:
+        """The shared state, decoded only where another process has written since we did."""
+        now, (ours, state) = self._clock.now_ms(), self._written
+        self._written = None, state  # until what becomes of it is written
+        if content and content == ours:
+            return aged(state, self.params, now)
+        return load_budget(content, self.params, now)
 
     def _alone(self, work: Callable[[BudgetState], T], why: str) -> T:
         now = self._clock.now_ms()
@@ -235,5 +258,7 @@ class Limiter:
         return work(self._own)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Write down what still waits, and give the file back."""
+        if self._late:
+            self._change(lambda _: None)
         self._file.close()

@@ -279,7 +279,7 @@ def _count(window: list[tuple[int, int]], amount: int, now_ms: int) -> None:
 
 
 def _total(window: Iterable[tuple[int, int]]) -> int:
-    return sum(amount for _, amount in window)
+    return sum([amount for _, amount in window])  # as a list: it is quicker
 
 
 def _until(window: list[tuple[int, int]], missing: float, now_ms: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 # Eight hex digits of checksum, eight of length, a line end: older, longer content may follow.
 _HEAD_BYTES = 17
 _LARGEST = 1 << 20
+_USUAL = 1 << 14  # so much is read at first: room for the largest content takes its time to get
 
 
 class LockedFile:
@@ -22,6 +23,7 @@ class LockedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
+        self._written = b""  # by us, the last: what reads the same needs no check
 
     @contextmanager
     def locked(self) -> Iterator["LockedFile"]:
@@ -48,9 +50,13 @@ class LockedFile:
 
     def read(self) -> bytes | None:
         """The content last written, empty when nothing was yet, None when it is damaged."""
-        raw = os.pread(self._handle(), _LARGEST, 0)
+        raw = os.pread(self._handle(), _USUAL, 0)
+        if len(raw) == _USUAL:
+            raw = os.pread(self._handle(), _LARGEST, 0)
         if not raw:
             return b""
+        if self._written and raw.startswith(self._written):
+            return self._written[_HEAD_BYTES:]
         try:
             length = int(raw[8:16], 16)
         except ValueError:
@@ -60,7 +66,8 @@ class LockedFile:
 
     def write(self, content: bytes) -> None:
         """Replace the content. Lock first."""
-        os.pwrite(self._handle(), _head(content) + content, 0)
+        self._written = _head(content) + content
+        os.pwrite(self._handle(), self._written, 0)
 
     def _handle(self) -> int:
         if self._file is None:

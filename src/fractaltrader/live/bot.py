@@ -380,9 +380,12 @@ class Bot:
             return
         signal = self._decider.observe(update.coin, bar)
         if signal is not None:
-            intent = await self._decider.decide(signal)
-            if intent is not None:
-                await self._executor.enter(intent)
+            entry = await self._decider.decide(signal)
+            if entry is not None:
+                try:
+                    await self._executor.enter(entry.intent)
+                finally:
+                    self._decider.entered(entry)
         if update.coin == self._settings.coins[0]:
             await self._mark_equity(bar)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import TransientError
@@ -10,6 +11,7 @@ from fractaltrader.exchange.port import Account, Position
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.freshness import Facts, Freshness
 from fractaltrader.live.intents import illegal, make_intent
+from fractaltrader.live.ledger import ENTER
 from fractaltrader.live.state import Intent
 from fractaltrader.market import Bar, Instrument, Timeframe
 from fractaltrader.risk.portfolio import Holding, PortfolioLimits
@@ -18,6 +20,36 @@ from fractaltrader.strategies.base import Signal, Strategy, StrategySession
 
 # Protection must not wait behind an entry that waits for the budget.
 PATIENCE_SECONDS = 5.0
+
+
+class _Priced(NamedTuple):
+    """What sizing reads of a signal, entered at the price of now."""
+
+    entry: float
+    stop: float
+    confidence: float
+    atr: float
+    atr_baseline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry to make, and why."""
+
+    intent: Intent
+    signal: Signal
+    decision: SizeDecision
+
+    def __str__(self) -> str:
+        """For the log."""
+        signal, decision = self.signal, self.decision
+        side = "long" if signal.side > 0 else "short"
+        cap = f", capped by {decision.cap}" if decision.cap else ""
+        reason = signal.facts[-1] if signal.facts else signal.strategy
+        return (
+            f"{signal.coin} {side} {decision.size}, confidence {signal.confidence:.0f}, "
+            f"risk {decision.risk_usd:.2f} USDC{cap}: {reason}"
+        )
 
 
 class Decider:
@@ -61,8 +93,9 @@ class Decider:
             self._sessions[coin] = self._strategy.session(coin)
         return self._sessions[coin].on_bar(bar)
 
-    async def decide(self, signal: Signal) -> Intent | None:
-        """The entry to make for `signal`, or None; either way the verdict goes to the ledger."""
+    async def decide(self, signal: Signal) -> Entry | None:
+        """The entry to make for `signal`, whose order is followed by `entered`, or None and the
+        verdict in the ledger."""
         refusal = self._refusal(signal)
         if refusal is not None:
             self._note(signal, refusal, None)
@@ -95,7 +128,7 @@ class Decider:
             return None
         instrument = self._desk.instruments[signal.coin]
         decision = decide_size(
-            replace(signal, entry=price),
+            _Priced(price, signal.stop, signal.confidence, signal.atr, signal.atr_baseline),
             float(account.equity),
             float(account.equity - account.margin_used),
             self._desk.book.streak,
@@ -110,9 +143,12 @@ class Decider:
         if isinstance(intent, str):
             self._note(signal, f"illegal: {intent}", decision)
             return None
-        self._note(signal, "enter", decision)
-        desk.event(_announcement(signal, decision))
-        return intent
+        return Entry(intent, signal, decision)
+
+    def entered(self, entry: Entry) -> None:
+        """Write down why; once the order has left, for every write delays it."""
+        self._note(entry.signal, ENTER, entry.decision)
+        self._desk.event(str(entry))
 
     def _legal_intent(
         self, signal: Signal, decision: SizeDecision, price: float, instrument: Instrument
@@ -214,13 +250,3 @@ class Decider:
             verdict=name,
             detail=detail,
         )
-
-
-def _announcement(signal: Signal, decision: SizeDecision) -> str:
-    side = "long" if signal.side > 0 else "short"
-    cap = f", capped by {decision.cap}" if decision.cap else ""
-    reason = signal.facts[-1] if signal.facts else signal.strategy
-    return (
-        f"{signal.coin} {side} {decision.size}, confidence {signal.confidence:.0f}, "
-        f"risk {decision.risk_usd:.2f} USDC{cap}: {reason}"
-    )

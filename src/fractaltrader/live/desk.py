@@ -13,7 +13,7 @@ from fractaltrader.exchange.port import Account, Fill, OpenOrder, Position, Venu
 from fractaltrader.live.book import Book
 from fractaltrader.live.breaker import BreakerWatch
 from fractaltrader.live.control import discard_endings
-from fractaltrader.live.intents import decision_of, identity_of
+from fractaltrader.live.intents import decision_of, identity_of, unlearned
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.parameters import ReconcileParameters
 from fractaltrader.live.state import BotState, Epoch, Intent
@@ -48,7 +48,8 @@ class Desk:
     """The venue, the state, the ledger and the book of one running bot.
 
     Facts become durable in this order: ledger, book (memory), state. After a crash the book is
-    folded anew from the ledger, so the state can lag but never contradict it for long.
+    folded anew from the ledger and an entry that only the ledger knows is taken up as one under
+    way, so the state can lag but never contradict it for long.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Desk:
                     f"account: this folder's state belongs to {state.account}, the key given "
                     f"trades {self.account}; use that key or another FRACTAL_HOME"
                 )
+            begun = bool(state.account)
             state.account, state.venue, state.pid = self.account, venue_name, pid
             discard_endings(state.control, self.clock.now_ms())
             self.breaker.load(state.breaker)
@@ -118,6 +120,10 @@ class Desk:
                 self.ledger.add_intent(epoch.intent)
         for intent in known.intents.values():
             self.ledger.add_intent(intent)
+        if begun:  # a state that starts anew has nothing to do with older entries
+            for intent in unlearned(self.ledger.intents(), self.decided).values():
+                self._under_way(intent)
+                self.ledger.add_lost_decision(intent)
         self.refold(known.epochs)
         self._drop_filled()
         self.breaker.book()  # what executed while we were away counts too
@@ -201,13 +207,18 @@ class Desk:
         self.write(ended)
 
     def begin(self, intent: Intent) -> None:
-        """Make an intention durable; its order may leave once this returns."""
+        """Make an intention durable; its order may leave once this returns.
+
+        The ledger alone is written, for every write delays the order: `write` once it has left.
+        """
         self.ledger.add_intent(intent)
+        self.book.expect(intent)
+        self._under_way(intent)
+
+    def _under_way(self, intent: Intent) -> None:
         self.intents[intent.coin] = intent
         self.decided[intent.coin] = intent.bar_time
-        self.book.expect(intent)
         self.breaker.entering(intent)
-        self.write()
 
     def drop(self, coin: str, reason: str) -> None:
         """Forget an intention that surely led to nothing."""

@@ -1,4 +1,4 @@
-"""Sends entries, write-ahead: an intention is durable before its order leaves.
+"""Sends entries, write-ahead: an intention is durable in the ledger before its order leaves.
 
 A lost answer is an unknown outcome and is settled by asking the venue for the client order id.
 """
@@ -39,6 +39,7 @@ class Executor:
         except UnknownOutcomeError as error:
             desk.incident("unknown outcome", f"{intent.coin} entry: {error}", error)
             desk.breaker.error(error)
+            desk.write()
             await self.settle(intent)
         except (RejectedError, TransientError) as error:
             desk.incident("entry refused", f"{intent.coin}: {error}", error)
@@ -62,10 +63,11 @@ class Executor:
             return
         self._desk.breaker.answered(None)
         protected = all(outcome.kind is OutcomeKind.WAITING for outcome in exits)
+        if entry.filled < intent.size:
+            # The bracket's stop and target died with the part of the entry that did not fill.
+            await protect_fill(self._desk, intent, entry.filled)
+        self._desk.write()
         if entry.filled < intent.size or not protected:
-            if entry.filled < intent.size:
-                # The bracket's stop and target died with the part of the entry that did not fill.
-                await protect_fill(self._desk, intent, entry.filled)
             self._desk.incident(
                 "bracket incomplete",
                 f"{intent.coin}: filled {entry.filled} of {intent.size}, "

@@ -42,6 +42,7 @@ from fractaltrader.live.intents import (
     exit_expiry,
     exit_orders,
     identity_of,
+    unlearned,
 )
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.orphans import intent_to_hold, stop_at
@@ -138,6 +139,7 @@ class Guard:
 
     async def _protect(self, dead_s: float) -> None:
         self._instruments = self._instruments or await self._venue.instruments()
+        self._learn_entries()
         await self._venue.time_ms()  # tells how far the clocks are apart
         account, orders = await self._venue.account(), await self._venue.open_orders()
         resting = belonging(orders, self._decisions(), account.positions)
@@ -233,6 +235,16 @@ class Guard:
             if intent.side * position.size > 0:
                 return intent
         return None
+
+    def _learn_entries(self) -> None:
+        """The bot may have died before its state learned of its newest entries."""
+        known = self._known
+        if known is None:
+            return
+        try:
+            known.intents.update(unlearned(self._history(), known.decided))
+        except sqlite3.Error as error:
+            self._incident("ledger unreadable", str(error))
 
     def _planned(self, coin: str) -> list[Intent]:
         known = self._known

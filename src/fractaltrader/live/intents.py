@@ -6,6 +6,7 @@ itself whose protection it is, whatever files were lost meanwhile.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import IntEnum
@@ -80,6 +81,17 @@ def decision_of(intent: Intent) -> str:
     return intent.entry_cloid[len(OURS) : len(OURS) + DECISION_DIGITS]
 
 
+def unlearned(intents: Iterable[Intent], decided: Mapping[str, int]) -> dict[str, Intent]:
+    """By coin: the newest of `intents`, oldest first, whose bar is later than the newest one that
+    the state knows was acted on. Its order may have left before the state learned of it; an adopted
+    position has no order of that kind, and no target."""
+    return {
+        intent.coin: intent
+        for intent in intents
+        if intent.target is not None and intent.bar_time > decided.get(intent.coin, -1)
+    }
+
+
 def make_intent(
     signal: Signal,
     size: Decimal,
@@ -119,14 +131,13 @@ def illegal(intent: Intent, instrument: Instrument) -> str | None:
         return f"size {intent.size} is not a whole number of lots of {instrument.lot}"
     if min(intent.limit, intent.stop, intent.stop if intent.target is None else intent.target) <= 0:
         return f"limit {intent.limit}, stop {intent.stop}, target {intent.target}: one is no price"
-    for order in entry_orders(intent, instrument):
-        prices = [order.price] if order.trigger is None else [order.price, order.trigger.price]
-        for price in prices:
-            if not instrument.is_legal_price(price):
-                return f"price {price} is not on a tick"
-        if order.price * order.size < MIN_NOTIONAL and not order.reduce_only:
-            return f"{order.price * order.size:.2f} USDC is below the least of {MIN_NOTIONAL}"
     side, target = intent.side, intent.target
+    # How far an exit may fill beyond its trigger is rounded when its order is made.
+    for price in (intent.limit, intent.stop, intent.stop if target is None else target):
+        if not instrument.is_legal_price(price):
+            return f"price {price} is not on a tick"
+    if intent.limit * intent.size < MIN_NOTIONAL:
+        return f"{intent.limit * intent.size:.2f} USDC is below the least of {MIN_NOTIONAL}"
     if intent.stop * side >= intent.limit * side:
         return f"stop {intent.stop} and entry limit {intent.limit} fall on one tick"
     if target is not None and target * side <= intent.stop * side:

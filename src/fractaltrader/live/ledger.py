@@ -20,6 +20,7 @@ from fractaltrader.risk.breaker_state import BreakerEvent, Inputs
 
 FILE_NAME = "ledger.sqlite"
 CACHE_KB = 256
+ENTER = "enter"  # the verdict on a signal that was entered
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -113,12 +114,30 @@ class Ledger:
             (coin, strategy, bar_time, side, confidence, verdict, _json(detail)),
         )
 
-    def add_intent(self, intent: Intent) -> None:
-        """A decided entry, before its order leaves."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO intents VALUES (?,?,?,?)",
-            (intent.entry_cloid, intent.coin, intent.created_ms, _json(intent)),
+    def add_lost_decision(self, intent: Intent) -> None:
+        """The verdict on the signal behind `intent`, unless it could be written itself: what spoke
+        for the signal is lost then."""
+        self.add_decision(
+            coin=intent.coin,
+            strategy=intent.strategy,
+            bar_time=intent.bar_time,
+            side=intent.side,
+            confidence=0.0,
+            verdict=ENTER,
+            detail={"why": "the bot died as the order left"},
         )
+
+    def add_intent(self, intent: Intent) -> None:
+        """A decided entry, before its order leaves: on the disk once this returns, and with it
+        everything written before."""
+        self._db.execute("PRAGMA synchronous=FULL")
+        try:
+            self._db.execute(
+                "INSERT OR IGNORE INTO intents VALUES (?,?,?,?)",
+                (intent.entry_cloid, intent.coin, intent.created_ms, _json(intent)),
+            )
+        finally:
+            self._db.execute("PRAGMA synchronous=NORMAL")
 
     def add_order_event(self, record: OrderRecord) -> None:
         """A status an order reached."""

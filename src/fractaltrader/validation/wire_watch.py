@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from fractaltrader.exchange.errors import TransportError
-from fractaltrader.live.intents import Role, client_order_id, identity_of
+from fractaltrader.live.intents import Role, client_order_id, identity_of, unlearned
 from fractaltrader.live.ledger import FILE_NAME as LEDGER
+from fractaltrader.live.state import Intent
 from fractaltrader.live.state_manager import StateManager
 from fractaltrader.market import Clock
 from fractaltrader.simulator.protocol.limits import (
@@ -157,15 +158,17 @@ class WireWatch:
         entry = client_order_id(identity.decision, Role.ENTRY)
         database = sqlite3.connect(f"file:{self._folder / LEDGER}?mode=ro", uri=True)
         try:
-            found = database.execute("SELECT 1 FROM intents WHERE entry_cloid = ?", (entry,))
-            if found.fetchone() is None:
-                self._violate(13, f"{cloid} leaves before the ledger has its intention")
+            rows = database.execute("SELECT document FROM intents ORDER BY created_ms").fetchall()
         finally:
             database.close()
+        found = [msgspec.json.decode(document, type=Intent) for (document,) in rows]
+        if all(intent.entry_cloid != entry for intent in found):
+            self._violate(13, f"{cloid} leaves before the ledger has its intention")
         if identity.role is Role.ENTRY:
             state = StateManager(self._folder, self._market).read()
-            if all(intent.entry_cloid != cloid for intent in state.intents.values()):
-                self._violate(13, f"{cloid} leaves before the state has its intention")
+            under_way = state.intents | unlearned(found, state.decided)
+            if all(intent.entry_cloid != cloid for intent in under_way.values()):
+                self._violate(13, f"{cloid} leaves, and the next life would not settle it")
 
     def too_many_sockets(self) -> None:
         """The venue would refuse the handshake."""

@@ -85,13 +85,16 @@ class HyperliquidVenue:
             mainnet=mainnet,
         )
         self._priority = priority
+        self._views: dict[Priority, Self] = {}
         self._rng = rng or Random(0)  # nosec B311
         self._instruments: dict[str, Instrument] = {}
 
     def with_priority(self, priority: Priority) -> Self:
         """The same connection, its reads charged at `priority`."""
-        view = copy(self)
-        view._priority = priority
+        view = self._views.get(priority)
+        if view is None:
+            view = self._views[priority] = copy(self)
+            view._priority = priority
         return view
 
     @property
