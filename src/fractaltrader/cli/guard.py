@@ -58,7 +58,7 @@ async def _watch(config: "Config", folder: Path) -> None:
     from fractaltrader.environment import GUARD_KEY
     from fractaltrader.errors import UserError
     from fractaltrader.exchange.clock import SystemClock
-    from fractaltrader.exchange.errors import CriticalError
+    from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.home import fractal_home
     from fractaltrader.live.guard import Guard, guard_bound_ms
@@ -88,15 +88,15 @@ async def _watch(config: "Config", folder: Path) -> None:
         history=lambda: _decided(folder),
     )
     allowed = config.venue.allow_master_key
-    await _check_key(venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, watcher.stop)
-    bound = guard_bound_ms(config.guard) / 1000
-    typer.echo(f"guarding {folder.name}: a naked position has its stop within {bound:.0f} s")
     try:
+        await _check_key(venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, watcher.stop)
+        bound = guard_bound_ms(config.guard) / 1000
+        typer.echo(f"guarding {folder.name}: a naked position has its stop within {bound:.0f} s")
         await watcher.run()
-    except CriticalError as error:
+    except ExchangeError as error:
         raise UserError(f"venue {state.venue}: {error}") from error
     finally:
         ledger.close()
