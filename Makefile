@@ -7,8 +7,8 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install hooks demo lint fast test slow-tests coverage check audit wheel docker \
-        prove-hooks prove-docker validate validate-short kill-campaign fuzz format bench \
-        bench-check lock clean
+        prove-hooks prove-docker validate validate-short kill-campaign fuzz mutation \
+        format bench bench-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ kill-campaign: $(STAMP) ## `kill -9` of the bot 200 times, eight writers for a m
 
 fuzz: $(STAMP) ## Throw 100,000 inputs at the local exchange (about five minutes)
 	$(BIN)/python tests/simulator/fuzzing.py 100000
+
+mutation: $(STAMP) ## Break each rule of risk, errors, state and executor; the tests must notice
+	PYTHONHASHSEED=0 $(BIN)/python scripts/mutation.py
 
 format: $(STAMP) ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix --quiet src tests benchmarks scripts

@@ -1,9 +1,9 @@
-"""Trades worked by hand, to the cent."""
+"""Trades worked by hand, to the cent, by the kernels' machine code and by their plain source."""
 
 import numpy as np
 import pytest
 
-from fractaltrader.backtest import BacktestResult, CostParameters
+from fractaltrader.backtest import BacktestResult, CostParameters, engine
 from fractaltrader.backtest.engine import trade_signals
 from fractaltrader.market import Bar, Candles, Instrument, Timeframe
 from fractaltrader.risk import RiskParameters
@@ -15,6 +15,13 @@ M15 = Timeframe.parse("15m")
 COIN = Instrument("BTC", 0, 5, 40)
 QUIET = (100.0, 100.5, 99.5, 100.0)
 NO_SLIPPAGE = CostParameters(taker_fee=0.001, slippage=0)
+
+
+@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
+def _way_to_run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every trade here is found both ways."""
+    if request.param == "interpreted":
+        monkeypatch.setattr(engine, "compiled", lambda function: function)
 
 
 def record(side: int, reward: float = 6.0) -> list[float]:

@@ -37,6 +37,7 @@ number = 3
 def folder(tmp_path: Path, market: Candles) -> Path:
     """Targets, and a candle file of 200 bars."""
     (tmp_path / "targets.py").write_text(TARGETS)
+    (tmp_path / "broken.py").write_text("def f(:")
     rows = (",".join(map(str, bar)) for bar in market.slice(0, 200).bars())
     (tmp_path / "BTC-15m.csv").write_text("\n".join([",".join(COLUMNS), *rows]))
     return tmp_path
@@ -98,6 +99,7 @@ def test_our_engine_on_a_generated_market() -> None:
         ("targets.py:fails", "raised ZeroDivisionError over 200 bars: no range"),
         ("targets.py:short", "one reading a bar"),
         ("missing.py:f", "there is no file"),
+        ("broken.py:f", "broken.py raised SyntaxError"),
     ],
 )
 def test_mistakes_in_the_target(folder: Path, target: str, words: str) -> None:
@@ -113,6 +115,7 @@ def test_mistakes_in_the_target(folder: Path, target: str, words: str) -> None:
         (["--target", "math"], "module:function"),
         (["--target", "math:sqrt", "--strategy", "x"], "exclude"),
         (["--target", "math:sqrt", "--arg", "five"], "KEY=VALUE"),
+        (["--target", "math:sqrt", "--arg", "a=1", "--arg", "a=2"], "a is given twice"),
         (["--target", "math:sqrt", "--to", "999999"], "beyond the"),
         (["--strategy", "no_such_strategy"], "unknown name|no_such_strategy"),
     ],

@@ -1,5 +1,8 @@
 """The replay on targets so small that every figure can be counted by hand."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +42,21 @@ def test_a_newest_bar_that_is_always_marked() -> None:
     assert found.first_offences == [
         Offence("mark", bar, bar * M15.ms, bar + 2, "1", "-") for bar in (4, 5, 6)
     ]
+
+
+def test_words_are_readings_too() -> None:
+    """The newest two bars have words; each step changes one of them and takes the other back."""
+    found = certify_readings(
+        "t",
+        lambda c: as_readings({"word": [None] * (len(c) - 2) + ["down", "up"]}, len(c), "t"),
+        rising(10),
+        plan=Plan(5, 4),
+    )
+    (column,) = found.columns
+    assert not found.certified
+    assert (column.shown, column.erased) == (6, 6)
+    changes = {(offence.before, offence.after) for offence in found.first_offences}
+    assert changes == {("up", "down"), ("down", "-")}
 
 
 def test_a_mark_written_two_bars_back() -> None:
@@ -119,6 +137,23 @@ def test_a_range_the_candles_do_not_hold(first: int, prefixes: int, words: str) 
         certify_readings("t", lambda c: {"c": c.close}, rising(9), plan=Plan(first, prefixes))
 
 
+def test_prefixes_a_bar_or_more_apart() -> None:
+    """Prefixes that do not grow could not be compared."""
+    with pytest.raises(UserError, match="every: 0 must be at least 1 bar"):
+        certify_readings("t", lambda c: {"c": c.close}, rising(9), plan=Plan(3, 3, 0))
+
+
+class Answer(NamedTuple):
+    fast: list[float]
+    slow: list[float]
+
+
+@dataclass
+class Record:
+    value: list[float]
+    window: int = 14
+
+
 def test_columns_that_come_and_go() -> None:
     """A target whose columns depend on the bars cannot be compared, and is refused."""
     with pytest.raises(UserError, match="the same columns"):
@@ -135,6 +170,8 @@ def test_every_shape_of_answer_is_read() -> None:
     assert as_readings(dict(frame), 3, "t")["word"].tolist() == ["up", "", ""]
     assert list(as_readings(pd.Series([1, 2, 3], name="n"), 3, "t")) == ["n"]
     assert list(as_readings(np.zeros(3), 3, "t")) == ["value"]
+    assert list(as_readings(Answer([1, 2, 3], [4, 5, 6]), 3, "t")) == ["fast", "slow"]
+    assert list(as_readings(Record([1, 2, 3]), 3, "t")) == ["value"]  # the window is no reading
     times = as_readings(pd.Series(pd.to_datetime([5, None, 7])), 3, "t")["value"]
     assert np.isnan(times).tolist() == [False, True, False]
 

@@ -9,7 +9,7 @@ from fractaltrader.backtest import run_backtest
 from fractaltrader.chart import Fact, engine_facts
 from fractaltrader.chart.drawings import drawings_of
 from fractaltrader.chart.facts import lines_of
-from fractaltrader.chart.trades import signals_of, trades_of
+from fractaltrader.chart.trades import signals_of, trade_lines, trades_of
 from fractaltrader.market import Candles
 from fractaltrader.smc import PROFILES
 from fractaltrader.strategies import load_strategy
@@ -155,6 +155,26 @@ def test_a_trade_does_not_know_its_exit(market: Candles) -> None:
         assert late.layer == ("won" if result.trades.pnl[row] > 0 else "lost")
         assert late.y1 == result.trades.exit[row]
         assert result.trades.reason[row] in late.hover
+
+
+def test_the_list_tells_every_entry_and_exit_at_its_bar(market: Candles) -> None:
+    """The words beside the chart hold each trade twice, at its entry without and at its exit with
+    the reason and the result, and the results add up to the account's."""
+    result = run_backtest(market, load_strategy("liquidity_sweep"))
+    trades, lines = result.trades, list(trade_lines(result))
+    entries, exits = lines[::2], lines[1::2]
+    assert len(entries) == len(exits) == len(trades) > 3
+    assert [(e.known, e.side, e.name) for e in entries] == [
+        (int(bar), int(side), "Entry")
+        for bar, side in zip(trades.entry_bar, trades.side, strict=True)
+    ]
+    assert [(e.known, e.side > 0, e.name) for e in exits] == [
+        (int(bar), pnl > 0, f"Exit by {reason}")
+        for bar, pnl, reason in zip(trades.exit_bar, trades.pnl, trades.reason, strict=True)
+    ]
+    assert not any("USDC" in entry.reason for entry in entries)
+    told = sum(float(e.reason.split()[-3].replace(",", "")) for e in exits)
+    assert told == pytest.approx(result.equity[-1] - result.start_equity, abs=0.01 * len(exits))
 
 
 def test_a_signal_is_known_at_its_bar_and_its_fate_later(market: Candles) -> None:

@@ -1,9 +1,12 @@
 """The page in a real browser: at every bar exactly what was known, and nothing more."""
 
 import asyncio
+import json
+import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -11,12 +14,14 @@ from chromium import CHROMIUM, Page, new_page
 from known import all_seen
 from typer.testing import CliRunner
 
-from fractaltrader.chart import Fact
+from fractaltrader.backtest import run_backtest
+from fractaltrader.chart import Fact, chart_page
 from fractaltrader.chart.drawings import drawings_of
 from fractaltrader.cli.chart import chart
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles
 from fractaltrader.market.bars import COLUMNS
+from fractaltrader.strategies import load_strategy
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(chart)
@@ -176,6 +181,54 @@ def test_the_page_stands_alone(page_file: Path) -> None:
     assert "<link" not in text
     for name in ("__TITLE__", "__STYLE__", "__PLOTLY__", "__DATA__", "__SCRIPT__"):
         assert name not in text
+
+
+def document(page: str) -> dict[str, Any]:
+    """What the page's script is given."""
+    data = page.split('<script id="data" type="application/json">')[1].split("</script>")[0]
+    parsed: dict[str, Any] = json.loads(data)
+    return parsed
+
+
+def test_a_part_of_a_backtest_shows_what_concerns_it(market: Candles, facts: list[Fact]) -> None:
+    """A page over a range has its bars, the trades and levels that were open there, from whenever
+    they are, and of words only those of the range."""
+    result = run_backtest(market, load_strategy("liquidity_sweep"))
+    trades = result.trades
+    first, last = int(trades.entry_bar[1]) + 1, int(trades.exit_bar[-2])
+    shown = document(chart_page(market, facts, first=first, last=last, backtest=result))
+    assert len(shown["close"]) == last - first + 1
+    assert shown["close"][0] == market.close[first]
+    held = [one for one in shown["drawings"] if one["layer"] == "held"]
+    entered = [one["known"] for one in held]
+    spans = zip(trades.entry_bar.tolist(), trades.exit_bar.tolist(), strict=True)
+    assert entered == [opened for opened, left in spans if opened <= last and left >= first]
+    assert len(trades) > len(entered) > 3
+    known = [line["known"] for line in shown["facts"]]
+    assert known == sorted(known)
+    assert first <= known[0] <= known[-1] <= last
+    names = [line["name"] for line in shown["facts"]]
+    assert names.count("Entry") == sum(first <= bar <= last for bar in trades.entry_bar)
+    assert any(name.startswith("Signal ") for name in names)
+
+
+@pytest.mark.parametrize(("first", "last"), [(-1, 5), (5, 4), (0, 768), (768, None)])
+def test_a_range_outside_the_candles_is_refused(
+    market: Candles, first: int, last: int | None
+) -> None:
+    """The error names the range and how many candles there are."""
+    assert len(market) == 768
+    with pytest.raises(UserError, match=rf"bars: {first} to .* within the 768 candles of BTC"):
+        chart_page(market, [], first=first, last=last)
+
+
+def test_without_plotly_the_extra_is_named(
+    market: Candles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chart without the lab extra says what to install."""
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(UserError, match=r"install 'fractaltrader\[lab\]'"):
+        chart_page(market, [])
 
 
 @pytest.mark.parametrize(

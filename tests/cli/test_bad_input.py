@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from fractaltrader.cli.main import main
+from fractaltrader.exchange.clock import SystemClock
+from fractaltrader.live.state_manager import StateManager
 
 GOOD = """open_time,open,high,low,close,volume
 1735689600000,100,102,99,101,5
@@ -93,6 +95,21 @@ def test_bad_candle_files(
         (["audit", "--name", "other"], "no run 'other'"),
         (["report"], "no run found"),
         (["data", "inspect", "nothing.csv"], "nothing.csv"),
+        (["exchange", "--faucet", "0x12=5"], "faucet: '0x12=5' is not ADDRESS=USD"),
+        (["exchange", "--faucet", f"0x{'1' * 40}=much"], "is not ADDRESS=USD"),
+        (["exchange", "--faucet", f"0x{'1' * 40}=inf"], "is not ADDRESS=USD"),
+        (["exchange", "--state", "/nowhere/x.bin"], "folder /nowhere does not exist"),
+        (["exchange", "--days", "1", "--coins", "BTC"], "500 of 96 candles leave nothing"),
+        (["validate", "--days", "0.01"], "days: 0.01 must be from 0.05 to 60"),
+        (["validate", "--seeds", "0"], "seeds: 0 must be from 1 to 1000"),
+        (["validate", "--seed", "-1"], "seed: -1 must not be negative"),
+        (["validate", "--jobs", "0"], "jobs: 0 must be from 1 to 256"),
+        (["arm"], "mode is 'sim'; only mainnet trades real money"),
+        (["strategy", "new", "two words"], "'two words' cannot name a class"),
+        (["keys", "show", "--venue", "moon"], "'sim', 'testnet' or 'mainnet'"),
+        (["guard", "--name", "x/y"], "plain folder name"),
+        (["errors", "accuracy"], "no run found"),
+        (["restore", "nothing.tar.gz"], "nothing.tar.gz"),
     ],
 )
 def test_bad_arguments(
@@ -101,6 +118,75 @@ def test_bad_arguments(
     """Wrong names, addresses and files are refused with the value and the remedy."""
     assert expected in refused(arguments, capsys)
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["demo", "--candles", "A", "--candles", "B"], "is a second file of BTC; give one a coin"),
+        (["exchange", "--candles", "A", "--candles", "B"], "is a second file of BTC"),
+        (
+            ["demo", "--candles", "A", "--timeframe", "5m"],
+            "5m cannot be built from the 15m candles",
+        ),
+        (["exchange", "--candles", "A"], "history-bars: 500 of 3 candles leave nothing to trade"),
+    ],
+)
+def test_candle_files_that_do_not_fit(
+    command: list[str],
+    expected: str,
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Good files that do not go together, or not with the options, are refused with the remedy."""
+    files = {"A": tmp_path / "BTC-15m.csv", "B": tmp_path / "BTC-again-15m.csv"}
+    for path in files.values():
+        path.write_text(GOOD)
+    arguments = [str(files.get(one, one)) for one in command]
+    assert expected in refused(arguments, capsys)
+    assert not home.exists()
+
+
+def test_a_strategy_file_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name in use is not overwritten; one that no file can have is refused with the reason."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Mine.py").write_text("mine")
+    assert "Mine.py exists already" in refused(["strategy", "new", "Mine"], capsys)
+    assert "cannot be written: File name too long" in refused(
+        ["strategy", "new", "M" * 300], capsys
+    )
+    assert (tmp_path / "Mine.py").read_text() == "mine"
+
+
+def test_what_backtest_cannot_use(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A parameter given twice or without a value, and money that is none."""
+    path = tmp_path / "BTC-15m.csv"
+    path.write_text(GOOD)
+    twice = ["--param", "min_rr=2", "--param", "min_rr=3"]
+    assert "min_rr is given twice" in refused(["backtest", "--candles", str(path), *twice], capsys)
+    for arguments, expected in (
+        (["--param", "=2"], "KEY=VALUE"),
+        (["--equity", "0"], "above zero"),
+    ):
+        line = refused(["backtest", "--candles", str(path), *arguments], capsys)
+        assert expected in line
+
+
+def test_a_damaged_disk_is_the_systems_fault(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ledger that is no database ends the command with exit code 1 and one line."""
+    run = home / "runs" / "bot"
+    with StateManager(run, SystemClock()).update():
+        pass
+    (run / "ledger.sqlite").write_text("no database at all, but long enough to be looked at")
+    line = refused(["report"], capsys, code=1)
+    assert "DatabaseError: file is not a database; check the disk and paths" in line
 
 
 def test_malformed_configuration(

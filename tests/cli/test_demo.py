@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from rich.console import Console
 
 from fractaltrader.cli.demo import demo
 from fractaltrader.cli.demo_run import Plan, play_and_report
-from fractaltrader.config import Config
+from fractaltrader.config import Config, TradeConfig
 from fractaltrader.data.candle_files import load_candles
+from fractaltrader.data.synthetic import generated_market
+from fractaltrader.errors import UserError
+from fractaltrader.exchange.port import Funding
 from fractaltrader.live.book import Book
 from fractaltrader.live.ledger import Ledger
+from fractaltrader.market import Timeframe
 
 HISTORY_BARS = 1_500
 TRADED_BARS = 2_900  # ten days of five minutes
@@ -62,6 +67,30 @@ def test_the_demo_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for _ in range(2):
         demo(candles=None, days=1, timeframe="15m", strategy="liquidity_sweep", seed=2, seconds=0)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["demo"]
+
+
+def test_a_demo_whose_books_differ_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The audit at its end is no decoration: a payment that the venue never made fails the demo
+    after everything was shown, which on a terminal happens meanwhile, at a person's pace."""
+    monkeypatch.setenv("FRACTAL_HOME", str(tmp_path))
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    payment = Funding("BTC", 1, Decimal(5), Decimal(1), Decimal(0))
+    monkeypatch.setattr(Ledger, "funding", lambda _: [payment])
+    timeframe = Timeframe.parse("15m")
+    markets = generated_market(
+        ["BTC"], days=4, timeframe=timeframe, seed=2, start_ms=1_735_689_600_000
+    )
+    plan = Plan(markets, 300, Config(trade=TradeConfig(coins=("BTC",))), seed=2)
+    screen = io.StringIO()
+    console = Console(file=screen, width=120, force_terminal=True)
+    with pytest.raises(UserError, match=r"audit: the ledger differs from the exchange; see .*demo"):
+        play_and_report(plan, seconds=1e6, console=console)
+    assert "DIFFERENT" in screen.getvalue()
+    assert slept
+    assert sum(slept) > 1_000
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")

@@ -13,11 +13,12 @@ from fractaltrader.cli.main import app
 from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.catalogue import ROWS
 from fractaltrader.exchange.classify import classify_refusal
-from fractaltrader.exchange.clock import MonotonicClock
+from fractaltrader.exchange.clock import MonotonicClock, SystemClock
 from fractaltrader.exchange.errors import CriticalError, error_record
 from fractaltrader.exchange.limiter import Limiter, budget_path
 from fractaltrader.exchange.limits import Cost
 from fractaltrader.live.ledger import Ledger
+from fractaltrader.live.state_manager import StateManager
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -27,6 +28,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FRACTAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path / "home"
+
+
+def test_an_error_that_means_something_else_for_an_action() -> None:
+    """Where an answer leaves open what became of an action, both meanings are told."""
+    row = next(row for row in ROWS if row.action_kind is not row.kind and "{" not in row.texts[0])
+    told = CliRunner().invoke(app, ["errors", "explain", row.texts[0]]).output
+    assert f"kind: {row.kind.__name__}." in told
+    assert f"for an action under way: {row.action_kind.__name__}." in told
 
 
 def test_explaining_an_error() -> None:
@@ -46,7 +55,8 @@ def test_explaining_an_error() -> None:
 
 def test_the_documentation_is_the_catalogue() -> None:
     """docs/errors.md is what the command prints, and the list has every row."""
-    assert (DOCS / "errors.md").read_text() == catalogue_document()
+    printed = CliRunner().invoke(app, ["errors", "list", "--markdown"]).output
+    assert (DOCS / "errors.md").read_text() == printed == catalogue_document()
     listed = CliRunner().invoke(app, ["errors", "list"]).output
     assert {int(n) for n in re.findall(r"^ *([0-9]+) ", listed, re.MULTILINE)} == {
         row.number for row in ROWS
@@ -57,8 +67,8 @@ def test_accuracy_is_read_from_a_run(home: Path) -> None:
     """Incidents keep their row, kind and full context, also in a ledger from before they did, and
     the share recognised is counted from them."""
     folder = home / "runs" / "bot"
-    folder.mkdir(parents=True)
-    (folder / "state.json").write_text("{}")
+    with StateManager(folder, SystemClock()).update():
+        pass
     ledger = Ledger(folder)
     ledger._db.executescript("ALTER TABLE incidents DROP COLUMN row")
     ledger._db.executescript("ALTER TABLE incidents DROP COLUMN context")
@@ -79,6 +89,8 @@ def test_accuracy_is_read_from_a_run(home: Path) -> None:
         "     2 x row 2",
         "     1 x unknown: Words that nobody has recorded",
     ]
+    ran = CliRunner().invoke(app, ["errors", "accuracy", "--name", "bot"])
+    assert ran.output.splitlines() == lines
     assert accuracy_lines([]) == ["no errors of the venue are recorded"]
     assert error_record(CriticalError("x")).recognised
 

@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from fractaltrader.cli.main import main
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.hyperliquid.signing import Signer
+from fractaltrader.keys.keystore import Keystore
+from fractaltrader.keys.rotation import rotate
+from fractaltrader.live.lock import only_bot, only_guard
+from fractaltrader.live.state_manager import StateManager
 from fractaltrader.simulator.serving.background import BackgroundExchange
 
 MASTER_KEY = "0x" + "5a" * 32
@@ -56,6 +61,13 @@ def fractal(
         return output.out + output.err
 
     return run
+
+
+@pytest.fixture
+def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are stretched a little instead of for half a second each."""
+    monkeypatch.setitem(Keystore.create.__kwdefaults__, "scrypt_n", 2)
+    monkeypatch.setitem(rotate.__kwdefaults__, "scrypt_n", 2)
 
 
 def configure(home: Path, url: str, **risk: float) -> None:
@@ -119,6 +131,7 @@ def test_the_way_to_mainnet(
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("quick_keys")
 def test_keys_on_the_play_exchange(fractal: Command, local_exchange: BackgroundExchange) -> None:
     """On the local exchange the folder's play account approves, funded once; what is asked of a
     key that is not there names it."""
@@ -134,6 +147,41 @@ def test_keys_on_the_play_exchange(fractal: Command, local_exchange: BackgroundE
     assert "did you mean 'guard'" in fractal("keys", "show", "gard", *url, code=2)
     told = fractal("keys", "show", "--offline")
     assert told.count("(not asked)") == 2
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("quick_keys")
+def test_an_agent_in_use_is_rotated_in_two_steps(
+    home: Path, fractal: Command, local_exchange: BackgroundExchange
+) -> None:
+    """While bot and guard of the account run the old agent goes on working and is shown; the
+    command that ends it after their restart is told, and does so. Runs of other accounts, and
+    venues that are not there, are told apart."""
+    url = ("--url", local_exchange.url)
+    fractal("keys", "new", "bot")
+    fractal("keys", "approve-agent", "bot", *url)
+    (owner,) = local_exchange.exchange.state.accounts
+    for name, account in (("bot", owner), ("other", "0x" + "1" * 40)):
+        with StateManager(home / "runs" / name, SystemClock()).update() as state:
+            state.account = account
+    with only_bot(home / "runs/bot"), only_guard(home / "runs/bot"), only_bot(home / "runs/other"):
+        told = fractal("keys", "rotate", "bot", *url)
+        assert "still works, for bot of run bot, guard of run bot; restart and then" in told
+        assert "`fractal keys rotate bot --finish`" in told
+    shown = fractal("keys", "show", *url)
+    assert "agent fractal-2 of" in shown
+    assert "bot (old, see rotate --finish): 0x" in shown
+    assert "agent fractal is deregistered" in fractal("keys", "rotate", "bot", "--finish", *url)
+    shown = fractal("keys", "show", "bot", "--venue", "sim", "--offline")
+    assert shown.startswith("on http://127.0.0.1:3001:\nbot: 0x")
+    local_exchange.add_fault("garbled_answer", paths=["info"])
+    assert f"error: venue {local_exchange.url}: " in fractal("keys", "show", *url, code=2)
+
+
+def test_arming_names_the_key_it_needs(home: Path, fractal: Command) -> None:
+    """Without a key nothing can be armed, and the command that makes one is told."""
+    (home / "config.toml").write_text('[venue]\nmode = "mainnet"\n')
+    assert "arm: no key; give --key NAME or [venue] key" in fractal("arm", code=2)
 
 
 def test_a_key_on_the_command_line_is_refused(fractal: Command, home: Path) -> None:

@@ -9,6 +9,7 @@ from fractaltrader.cli.run import _probed
 from fractaltrader.config import Config, TradeConfig
 from fractaltrader.data.synthetic import generated_market
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.errors import CriticalError, TransportError
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
@@ -17,9 +18,11 @@ from fractaltrader.market.universe import instruments_for
 from fractaltrader.simulator.feeds.feed import Feed
 from fractaltrader.simulator.local_exchange import LocalExchange
 from fractaltrader.simulator.serving.transport import InProcessTransport
+from fractaltrader.simulator.state import Agent
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 
 SIGNER = Signer("0x" + "2" * 64)
+OWNER = "0x" + "3" * 40
 
 
 class DownAtFirst(InProcessTransport):
@@ -34,9 +37,12 @@ class DownAtFirst(InProcessTransport):
 
 
 def probed(
-    outage: Callable[[int], tuple[int, bytes] | None], coins: tuple[str, ...] = ("BTC",)
+    outage: Callable[[int], tuple[int, bytes] | None],
+    coins: tuple[str, ...] = ("BTC",),
+    agent_days: float | None = None,
 ) -> tuple[str, float]:
-    """The account found and the seconds it took."""
+    """The account found and the seconds it took; with `agent_days` the key is an agent's that
+    expires then."""
 
     async def world() -> tuple[str, float]:
         timeframe = Timeframe.parse("15m")
@@ -46,7 +52,13 @@ def probed(
         feed = Feed(markets, start_index=100)
         clock = LoopClock(feed.start_ms)
         exchange = LocalExchange(feed.listings(instruments_for(markets)), clock=clock, seed=1)
-        exchange.faucet(SIGNER.address, Decimal(1_000))
+        if agent_days is None:
+            exchange.faucet(SIGNER.address, Decimal(1_000))
+        else:
+            exchange.faucet(OWNER, Decimal(1_000))
+            # Its end is by our own clock, which the local exchange's market does not share.
+            until = SystemClock().now_ms() + round(agent_days * 86_400_000)
+            exchange.state.agents[SIGNER.address] = Agent(OWNER, "bot", until)
         transport = DownAtFirst(exchange, clock)
         transport.outage = outage
         venue = HyperliquidVenue(
@@ -85,3 +97,14 @@ def test_what_waiting_cannot_cure_is_said_at_once() -> None:
     assert refused.value.row == 90
     with pytest.raises(UserError, match="does not list 'NONE'"):
         probed(lambda _: None, ("NONE",))
+
+
+@pytest.mark.parametrize(("days", "warns"), [(6.9, True), (7.1, False)])
+def test_an_agent_that_soon_expires(
+    days: float, warns: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A week before its end the start warns with the command that renews the agent."""
+    account, _ = probed(lambda _: None, agent_days=days)
+    assert account == OWNER
+    told = capsys.readouterr().err
+    assert ("warning: agent bot expires in 6.9 days; `fractal keys rotate`" in told) == warns

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,6 +120,25 @@ def test_unfit_names_and_folders_are_user_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         CandleStore(tmp_path / "file").add([WHOLE])
+
+
+def test_a_store_that_is_held_or_in_the_way_is_a_user_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that keeps the lock, and a folder where the new file is to be made, are told
+    in one line; what was stored stays."""
+    store = CandleStore(tmp_path)
+    store.add([WHOLE.slice(0, 50)])
+    monkeypatch.setattr("fractaltrader.data.store.LOCK_TIMEOUT_S", 0.0)
+    with (
+        FileLock(tmp_path / ".store.lock"),
+        pytest.raises(UserError, match=r"another process has held .*; try again"),
+    ):
+        store.add([WHOLE])
+    (tmp_path / ".BTC-15m.parquet.tmp").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*; free the disk"):
+        store.add([WHOLE])
+    assert same(store.load("BTC", TIMEFRAME), WHOLE.slice(0, 50))
 
 
 WRITER = """

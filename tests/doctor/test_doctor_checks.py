@@ -17,9 +17,10 @@ from fractaltrader.doctor.budget import budgets
 from fractaltrader.doctor.files import key_files, state_files
 from fractaltrader.doctor.finding import Finding
 from fractaltrader.doctor.runs import runs
-from fractaltrader.exchange.budget_parameters import BudgetParameters
+from fractaltrader.exchange.budget_parameters import BudgetParameters, Priority
 from fractaltrader.exchange.clock import MonotonicClock
 from fractaltrader.exchange.limiter import Limiter, budget_path
+from fractaltrader.exchange.limits import Cost
 from fractaltrader.keys.keystore import Keystore
 from fractaltrader.live.lock import GUARD_FILE_NAME, only_bot
 from fractaltrader.live.state import Epoch
@@ -59,6 +60,8 @@ def test_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.folder(home).level == "ok"
     (tmp_path / "not").write_text("a file")
     assert "is not a folder" in machine.folder(home).found
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    assert f"{tmp_path} cannot be written" in machine.folder(tmp_path / "new").found
 
 
 def test_the_environment() -> None:
@@ -185,7 +188,12 @@ def test_a_lock_that_is_not_given_back(
     assert look(manager) == []
     with held(lock):
         (stuck,) = look(manager)
+        lock.write_text("")  # of a holder that had no time to write its name
+        (nameless,) = look(manager)
     assert f"process {os.getpid()} holds the state's lock" in stuck
+    assert "a process holds the state's lock" in nameless
+    assert look(manager) == []
+    lock.unlink()  # as in a run that was restored from a backup
     assert look(manager) == []
 
 
@@ -211,4 +219,10 @@ def test_budgets(tmp_path: Path) -> None:
     limiter.learn_address("0x" + "ab" * 20, 9_800, 10_000)
     (short,) = told(budgets(tmp_path, params, clock.now_ms()))
     assert "has 200 actions left" in short
+    ticket = limiter.acquire_at_once(Cost("info", 20), Priority.INFORM)
+    assert ticket is not None
+    limiter.refused(ticket)
+    slowed, _ = told(budgets(tmp_path, params, clock.now_ms()))
+    assert "weight" in slowed
+    assert "slowed down after HTTP 429" in slowed
     limiter.close()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from fractaltrader.cli.main import main
+from fractaltrader.config import load_config
+from fractaltrader.exchange.clock import SystemClock
 from fractaltrader.exchange.hyperliquid.signing import Signer
+from fractaltrader.keys.arming import Arming, arm, flat
 from fractaltrader.keys.keystore import Keystore
 from fractaltrader.simulator.serving.background import BackgroundExchange
 from fractaltrader.simulator.state import Agent
@@ -112,6 +116,87 @@ def test_mainnet_must_be_armed(
     assert set(bad) == {"armed"}
 
 
+def configured(exchange: BackgroundExchange, *lines: str, coins: str = "BTC") -> str:
+    """A configuration of the exchange with just these lines of [venue]."""
+    text = "\n".join(['[venue]\nmode = "testnet"', f'url = "{exchange.url}"', *lines])
+    return f'{text}\n[trade]\ncoins = ["{coins}"]\n'
+
+
+BOT, GUARD = 'key = "bot"', 'guard_key = "guard"'
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("lines", "coins", "code", "check", "found"),
+    [
+        ([BOT, GUARD], "BCT", 1, "venue", "does not list 'BCT'; did you mean 'BTC'"),
+        ([BOT, GUARD], "SOL", 1, "venue", "the venue has delisted 'SOL'; leave it out"),
+        (['key = "bto"', GUARD], "BTC", 1, "key", "there is none in .*; did you mean 'bot'"),
+        ([GUARD], "BTC", 1, "key", "none is configured"),
+        ([BOT], "BTC", 0, "guard key", "none is configured"),
+        ([BOT, 'guard_key = "bot"'], "BTC", 0, "guard key", "it is the bot's own"),
+    ],
+)
+def test_keys_and_coins(
+    lines: list[str],
+    coins: str,
+    code: int,
+    check: str,
+    found: str,
+    home: Path,
+    doctor: Doctor,
+    local_exchange: BackgroundExchange,
+) -> None:
+    """A coin that cannot be traded and a key that is not there are problems; a guard without a
+    key of its own is a warning; nothing else is found."""
+    local_exchange.fund(MASTER)
+    local_exchange.exchange.state.markets["SOL"].is_delisted = True
+    for name in KEYS:
+        approve(local_exchange, name, 90)
+    (home / "config.toml").write_text(configured(local_exchange, *lines, coins=coins))
+    ended, bad = doctor()
+    assert (ended, list(bad)) == (code, [check])
+    (text,) = bad[check]
+    assert re.search(found, text)
+
+
+@pytest.mark.integration
+def test_a_venue_that_answers_nonsense(
+    home: Path, doctor: Doctor, local_exchange: BackgroundExchange
+) -> None:
+    """What answers, but not as the venue does, is a problem of the venue; on the local exchange
+    the play key needs no configuration, nor a comparison of clocks."""
+    (home / "config.toml").write_text(f'[venue]\nurl = "{local_exchange.url}"\n')
+    assert doctor() == (0, {})
+    local_exchange.add_fault("garbled_answer", paths=["info"])
+    code, bad = doctor()
+    assert code == 1
+    assert list(bad) == ["venue"]
+    assert local_exchange.url in bad["venue"][0]
+
+
+@pytest.mark.integration
+def test_an_armed_account_is_fit(
+    home: Path, doctor: Doctor, local_exchange: BackgroundExchange
+) -> None:
+    """On mainnet an arming that covers the configuration is fine until its end."""
+    local_exchange.fund(MASTER)
+    configure(home, local_exchange.url, mode="mainnet")
+    for name in KEYS:
+        approve(local_exchange, name, 90)
+    now = SystemClock().now_ms()
+    settings = flat(load_config(None).bounds_of_loss())
+    arming = Arming(
+        account=MASTER,
+        url=local_exchange.url,
+        settings=settings,
+        armed_ms=now,
+        expires_ms=now + DAY_MS,
+    )
+    arm(home, arming)
+    assert doctor() == (0, {})
+
+
 def test_what_cannot_be_reached_or_read(home: Path, doctor: Doctor) -> None:
     """A venue that is not there and a configuration that is wrong are problems, the rest is still
     looked at; offline the venue is not asked."""
@@ -140,3 +225,14 @@ def test_a_person_reads_it(
     assert "ok      python: 3." in shown
     assert "problem key files: key 'bot': " in shown
     assert "→ as the text says" in shown
+
+
+def test_a_folder_that_is_a_file(home: Path, doctor: Doctor, tmp_path: Path) -> None:
+    """Where FRACTAL_HOME cannot be a folder nothing in it is looked at, and nothing raises."""
+    shutil.rmtree(home / "keys")
+    home.rmdir()
+    home.write_text("mine")
+    code, bad = doctor("--offline")
+    assert code == 1
+    assert list(bad) == ["folder"]
+    assert "is not a folder" in bad["folder"][0]

@@ -11,6 +11,7 @@ import pytest
 
 from fractaltrader.exchange.budget_parameters import BudgetParameters, Priority
 from fractaltrader.exchange.errors import (
+    CriticalError,
     ExchangeError,
     OrderGoneError,
     RateLimitedError,
@@ -184,6 +185,133 @@ def test_a_cancel_says_gone_only_when_it_is(tmp_path: Path) -> None:
         assert not error.recognised
         bench.transport._answers = [statuses()]
         assert isinstance(await failure(bench.venue.cancel("ETH", BUY.cloid)), UnknownOutcomeError)
+
+    run_virtual(world())
+
+
+def test_a_connection_without_a_key_only_reads(tmp_path: Path) -> None:
+    """Actions are refused before anything is charged or sent; reads are answered."""
+
+    async def world() -> None:
+        bench = Bench(tmp_path, (200, b'{"BTC":"1"}'))
+        reader = HyperliquidVenue(
+            bench.transport,
+            None,
+            account=SIGNER.address,
+            clock=bench.clock,
+            mainnet=False,
+            limiter=bench.limiter,
+        )
+        for action in (
+            reader.place([BUY], bracket=False),
+            reader.noop(),
+            reader.approve_agent(SIGNER.address, "bot"),
+        ):
+            with pytest.raises(CriticalError, match="this connection can only read"):
+                await action
+        assert bench.transport.requests == []
+        assert await reader.mid_prices() == {"BTC": Decimal(1)}
+        assert bench.budget.spenders["bot:1"].weights == [0, 2, 0, 0]
+
+    run_virtual(world())
+
+
+def test_an_action_does_not_wait_longer_than_it_lives(tmp_path: Path) -> None:
+    """While the budget is shut after a 429, an order that would expire waiting is not sent: that
+    would cost five actions."""
+
+    async def world() -> None:
+        bench = Bench(tmp_path, (429, b"null"), statuses({"resting": {"oid": 7}}))
+        await failure(bench.venue.account())
+        began = bench.clock.now_ms()
+        late = bench.venue.place([BUY], bracket=False, expires_ms=began + 900)
+        error = await failure(late)
+        assert isinstance(error, RateLimitedError)
+        assert "no room in the budget within 1 s" in str(error)
+        assert bench.clock.now_ms() - began == pytest.approx(900, abs=1)
+        assert len(bench.transport.requests) == 1
+        (outcome,) = await bench.venue.place([BUY], bracket=False, expires_ms=began + 300_000)
+        assert (outcome.kind, outcome.oid) == (OutcomeKind.RESTING, 7)
+
+    run_virtual(world())
+
+
+class Paged:
+    """Answers reads of history as the venue does: oldest first from `startTime` on, cut to a page
+    whose end may lie within one millisecond."""
+
+    def __init__(self, page: int, entries: list[dict[str, Any]]) -> None:
+        self._page, self._entries = page, entries
+        self.asked = 0
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        self.asked += 1
+        start = json.loads(body)["startTime"]
+        found = [entry for entry in self._entries if entry["time"] >= start]
+        return 200, json.dumps(found[: self._page]).encode()
+
+    async def connect(self) -> Any:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        pass
+
+
+def history(entries: list[dict[str, Any]], page: int) -> tuple[HyperliquidVenue, Paged]:
+    transport = Paged(page, entries)
+    return (
+        HyperliquidVenue(
+            transport, SIGNER, account=SIGNER.address, clock=LoopClock(START_MS), mainnet=False
+        ),
+        transport,
+    )
+
+
+FILL = {"coin": "ETH", "px": "1", "sz": "1", "side": "B", "dir": "Open Long", "closedPnl": "0",
+        "hash": "0x0", "crossed": True, "fee": "0", "feeToken": "USDC"}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1_999, 2_000, 2_001, 4_100])
+def test_fills_are_read_to_the_last_page(count: int) -> None:
+    """Pages overlap where several fills share a millisecond, and each fill is there once."""
+
+    async def world() -> None:
+        entries = [
+            FILL | {"time": START_MS + i // 3, "oid": i // 2, "tid": i, "startPosition": str(i)}
+            for i in range(count)
+        ]
+        venue, transport = history(entries, 2_000)
+        found = await venue.fills(START_MS)
+        assert [fill.tid for fill in found] == list(range(count))
+        assert transport.asked == 1 + (count >= 2_000) + (count > 3_999)
+
+    run_virtual(world())
+
+
+@pytest.mark.parametrize("count", [499, 500, 501, 1_250])
+def test_funding_and_transfers_are_read_to_the_last_page(count: int) -> None:
+    """As fills; two coins are paid in the same millisecond."""
+
+    async def world() -> None:
+        paid = {"type": "funding", "usdc": "-0.1", "szi": "1", "fundingRate": "0.0001"}
+        entries = [
+            {
+                "time": START_MS + i // 2 * 3_600_000,
+                "hash": "0x0",
+                "delta": paid | {"coin": "AB"[i % 2]},
+            }
+            for i in range(count)
+        ]
+        funding = await history(entries, 500)[0].funding(0)
+        assert [(one.time_ms, one.coin) for one in funding] == [
+            (entry["time"], entry["delta"]["coin"]) for entry in entries
+        ]
+        moved = [
+            {"time": START_MS + i // 2, "hash": f"0x{i:x}", "delta": {"type": "deposit", "usdc": i}}
+            for i in range(count)
+        ]
+        transfers = await history(moved, 500)[0].transfers(0)
+        assert [int(one.usdc) for one in transfers] == list(range(count))
 
     run_virtual(world())
 

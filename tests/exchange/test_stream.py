@@ -22,7 +22,8 @@ from fractaltrader.exchange.hyperliquid.feed_watch import (
 )
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.stream import LONGEST_DELAY, Stream
-from fractaltrader.exchange.limiter import Limiter
+from fractaltrader.exchange.limiter import Limiter, peek
+from fractaltrader.exchange.limits import BudgetState
 from fractaltrader.exchange.port import CandleUpdate, Connected, Disconnected, StreamEvent
 from fractaltrader.market import Bar, Timeframe
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
@@ -271,6 +272,88 @@ def test_connections_pass_the_shared_budget(tmp_path: Path) -> None:
     opened = run_virtual(world())
     assert len(opened) > 20
     assert all(later - first > 59.99 for first, later in zip(opened, opened[6:], strict=False))
+
+
+def budget(folder: Path, clock: LoopClock) -> BudgetState:
+    """What the processes of this machine share."""
+    return peek(folder / "budget", BudgetParameters(), clock.now_ms())
+
+
+@pytest.mark.parametrize(("gap", "pings"), [(2.0, 0), (30.0, 2)])
+def test_an_open_socket_is_counted_for_as_long_as_it_is_open(
+    tmp_path: Path, gap: float, pings: int
+) -> None:
+    """Minutes later a connection still holds its place, whether frames kept coming or it had to be
+    pinged; only pings are messages."""
+
+    async def world() -> tuple[int, int, int]:
+        frames = [(gap * i, candle("BTC", i)) for i in range(1, int(300 / gap))]
+        transport = ScriptedTransport(lambda _: ScriptedSocket(frames))
+        clock = LoopClock(START_MS)
+        own = Limiter(tmp_path / "budget", clock, spender="one", rng=Random(1))
+        reading = asyncio.create_task(collect(stream(transport, ["BTC"], own), 290, type))
+        await asyncio.sleep(280)
+        seen = budget(tmp_path, clock)
+        reading.cancel()
+        return len(transport.opened), len(seen.sockets), sum(n for _, n in seen.messages)
+
+    assert run_virtual(world()) == (1, 1, pings)
+
+
+def test_a_killed_process_gives_its_connections_back(tmp_path: Path) -> None:
+    """A lease that nobody renews counts for two minutes, and renewing it later does not bring it
+    back."""
+
+    async def world() -> list[int]:
+        clock = LoopClock(START_MS)
+        killed, living = (
+            Limiter(tmp_path / "budget", clock, spender=name, rng=Random(1)) for name in "ab"
+        )
+        lost, kept = await killed.open_socket(3), await living.open_socket(3)
+        counted = [len(budget(tmp_path, clock).sockets)]
+        for _ in range(3):
+            await clock.sleep_ms(50_000)
+            living.renew_socket(kept, messages=1)
+            counted.append(len(budget(tmp_path, clock).sockets))
+        killed.renew_socket(lost, messages=0)
+        return [*counted, len(budget(tmp_path, clock).sockets)]
+
+    assert run_virtual(world()) == [2, 2, 2, 1, 1]
+
+
+def test_more_subscriptions_than_there_can_be_are_told_without_haste(tmp_path: Path) -> None:
+    """Where no reconnect can help the stream says why, and asks again only every half minute."""
+
+    async def world() -> tuple[list[Any], int]:
+        params = BudgetParameters(subscriptions=2)
+        own = Limiter(
+            tmp_path / "budget", LoopClock(START_MS), spender="one", rng=Random(1), params=params
+        )
+        transport = ScriptedTransport(lambda _: ScriptedSocket([]))
+        seen = await collect(stream(transport, ["BTC"], own), 65, lambda event: event)
+        return seen, len(transport.opened)
+
+    events, connections = run_virtual(world())
+    assert connections == 0
+    assert [type(event) for event in events] == [Disconnected] * 3
+    assert "3 more are too many" in events[0].reason
+
+
+@pytest.mark.parametrize(
+    "frame", ['{"channel":', '{"channel":"candle","data":{"t":1}}', '{"channel":"userFills"}']
+)
+def test_a_frame_that_cannot_be_read_is_a_lost_connection(frame: str) -> None:
+    """Cut or incomplete, a frame may have been the fill we need: after the reconnect everything is
+    asked for. The plain-text greeting is none."""
+    frames = [(0.1, "Websocket connection established."), (0.2, candle("BTC", 1)), (0.3, frame)]
+
+    async def world() -> list[Any]:
+        transport = ScriptedTransport(lambda n: ScriptedSocket(frames if n == 0 else []))
+        return await collect(stream(transport, ["BTC"]), 5, lambda event: event)
+
+    events = run_virtual(world())
+    assert [type(event) for event in events] == [Connected, CandleUpdate, Disconnected, Connected]
+    assert events[2].reason.startswith("unreadable frame: ")
 
 
 class LateTransport(ScriptedTransport):

@@ -1,12 +1,15 @@
 """Who a key is to the venue, what is wrong with it, and how agents are approved."""
 
+import msgspec
 import pytest
 from wallet_world import DAY_MS, World, in_world, signer_of
 
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.errors import ExchangeError
-from fractaltrader.keys.agents import Standing, approve, require_master, standing
+from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
+from fractaltrader.keys.agents import TRIES, Standing, approve, prune, require_master, standing
 from fractaltrader.live.wallet import check_wallet
+from fractaltrader.simulator.serving.transport import InProcessTransport
 
 BOT, GUARD = signer_of("bot"), signer_of("guard")
 
@@ -148,5 +151,84 @@ def test_an_unnamed_agent_is_known_too() -> None:
         assert found == Standing(BOT.address, "agent", world.master.address)
         assert str(found) == f"agent (unnamed) of {world.master.address}"
         await world.venue(BOT, world.master.address).noop()
+
+    in_world(story)
+
+
+class Answering(InProcessTransport):
+    """The in-process transport; a read in `answers` is answered so, whoever is asked about."""
+
+    answers: dict[str, object]
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        kind = msgspec.json.decode(body).get("type")
+        if kind in self.answers:
+            return 200, msgspec.json.encode(self.answers[kind])
+        return await super().post(path, body)
+
+
+def answering(world: World, signer, **answers: object) -> HyperliquidVenue:
+    """The venue as `signer` sees it, with these answers."""
+    transport = Answering(world.exchange, world.clock)
+    transport.answers = answers
+    return HyperliquidVenue(
+        transport, signer, account=signer.address, clock=world.clock, mainnet=world.mainnet
+    )
+
+
+def test_a_venue_whose_reads_lag_for_ever() -> None:
+    """What the venue took but does not show is not believed, and not waited for without end."""
+
+    async def story(world: World) -> None:
+        slept: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+
+        master = world.master
+        blind = answering(world, master, extraAgents=[])
+        until = world.clock.now_ms() + DAY_MS
+        with pytest.raises(UserError, match=f"took {BOT.address} but does not list it"):
+            await approve(blind, master.address, BOT.address, "fractal", until, sleep=sleep)
+        assert len(slept) == TRIES
+        (listed,) = await agents(world)
+        entry = {"name": listed.name, "address": listed.address, "validUntil": listed.valid_until}
+        stale = answering(world, master, extraAgents=[entry])
+        old = Standing(BOT.address, "agent", master.address, "fractal", until)
+        with pytest.raises(UserError, match=f"goes on listing {BOT.address}; try again"):
+            await prune(stale, old, sleep=sleep)
+        assert await agents(world) == []
+
+    in_world(story)
+
+
+@pytest.mark.parametrize(
+    ("role", "listed", "told"),
+    [
+        ("vault", None, "is a vault, which has no key of its own to trade with"),
+        ("subAccount", None, "is a subAccount, which has no key of its own"),
+        ("missing", 1_749_000_000_000, "expired at 2025-06-04.*fractal keys new"),
+    ],
+)
+def test_what_cannot_sign_is_named(role: str, listed: int | None, told: str) -> None:
+    """A vault's or sub-account's address, and an agent whose end the venue still tells."""
+
+    async def story(world: World) -> None:
+        master = world.master.address
+        venue = answering(
+            world,
+            BOT,
+            userRole={"role": role},
+            extraAgents=[{"name": "old", "address": BOT.address, "validUntil": listed}],
+        )
+        with pytest.raises(UserError, match=told):
+            await check_wallet(
+                venue,
+                BOT.address,
+                master,
+                mainnet=False,
+                allow_master_key=False,
+                now_ms=world.clock.now_ms(),
+            )
 
     in_world(story)

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import eth_account
@@ -27,7 +28,10 @@ def store(tmp_path: Path) -> Keystore:
 
 def contents(store: Keystore) -> dict[str, tuple[int, bytes]]:
     """Mode and content of every file."""
-    return {path.name: (path.stat().st_mode, path.read_bytes()) for path in store.folder.iterdir()}
+    return {
+        path.name: (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in store.folder.iterdir()
+    }
 
 
 def test_a_key_is_kept_and_private(store: Keystore) -> None:
@@ -76,6 +80,38 @@ def greedy(path: Path) -> None:
     path.write_text(json.dumps(document))
 
 
+def changed(**parameters: object) -> Callable[[Path], None]:
+    """Other parameters of the derivation."""
+
+    def change(path: Path) -> None:
+        document = json.loads(path.read_text())
+        document["crypto"]["kdfparams"] |= parameters
+        path.write_text(json.dumps(document))
+
+    return change
+
+
+def of_no_hex(path: Path) -> None:
+    document = json.loads(path.read_text())
+    document["crypto"]["mac"] = "no hex"
+    path.write_text(json.dumps(document))
+
+
+def slow(path: Path) -> None:
+    document = json.loads(path.read_text())
+    salt = document["crypto"]["kdfparams"]["salt"]
+    document["crypto"] |= {
+        "kdf": "pbkdf2",
+        "kdfparams": {"dklen": 32, "c": 10_000_001, "prf": "hmac-sha256", "salt": salt},
+    }
+    path.write_text(json.dumps(document))
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir(mode=0o700)
+
+
 def another_address(path: Path) -> None:
     document = json.loads(path.read_text())
     document["address"] = "11" * 20
@@ -99,6 +135,12 @@ def damaged_text(path: Path) -> None:
         (truncated, PHRASE, "is damaged or no version 3 keystore .*restore it from a backup"),
         (emptied, PHRASE, "is damaged"),
         (greedy, PHRASE, "need over 1 GB"),
+        (changed(n=3), PHRASE, "need over 1 GB or are malformed"),
+        (changed(dklen=16), PHRASE, "kdfparams of scrypt are incomplete"),
+        (changed(p="1"), PHRASE, "kdfparams of scrypt are incomplete"),
+        (slow, PHRASE, "not hmac-sha256 of at most 10,000,000 rounds"),
+        (of_no_hex, PHRASE, "crypto holds no hex"),
+        (a_folder, PHRASE, "cannot read .*Is a directory"),
         (another_address, PHRASE, "does not hold the key of its address"),
         (damaged_text, PHRASE, "password: wrong for key 'bot' .or .* is damaged"),
         (lambda path: path.unlink(), PHRASE, "there is none in"),
@@ -118,12 +160,21 @@ def test_what_cannot_be_opened_is_named_and_left_alone(
     assert password not in str(caught.value)
 
 
-def test_a_key_is_never_replaced(store: Keystore) -> None:
+def test_a_key_is_never_replaced(store: Keystore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A taken name is refused, also when it is taken meanwhile, and the key stays."""
     before = contents(store)
     with pytest.raises(UserError, match="exists and is not replaced"):
         store.create("bot", key_of("other"), PHRASE, scrypt_n=QUICK_SCRYPT)
     assert contents(store) == before
+
+    def meanwhile(path: Path, content: bytes) -> None:
+        path.write_bytes(b"of another process")
+        raise FileExistsError
+
+    monkeypatch.setattr("fractaltrader.keys.keystore.create_private", meanwhile)
+    with pytest.raises(UserError, match="exists and is not replaced"):
+        store.create("new", key_of("other"), PHRASE, scrypt_n=QUICK_SCRYPT)
+    assert store.path("new").read_bytes() == b"of another process"
 
 
 @pytest.mark.parametrize("name", ["../bot", "", "a/b", ".bot", "bot.next", "x" * 65])
@@ -162,3 +213,25 @@ def test_private_from_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyP
     finally:
         os.umask(old)
         monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_what_belongs_to_somebody_else_is_refused(
+    store: Keystore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of another user are not trusted, however private their mode; root's are."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+    owner = store.path("bot").stat().st_uid
+    if owner == 0:
+        assert store.address("bot") == signer_of("bot").address
+        os.chown(store.path("bot"), 54_321, -1)
+        owner = 54_321
+    with pytest.raises(UserError, match=f"belongs to user {owner}, not to you .12345.; `chown"):
+        store.address("bot")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Where a file is in the way the reason is told, and the file stays."""
+    (tmp_path / "home").write_text("mine")
+    with pytest.raises(UserError, match=r"keys: cannot make .*home/keys"):
+        Keystore(tmp_path / "home" / "keys").create("bot", key_of("bot"), PHRASE)
+    assert (tmp_path / "home").read_text() == "mine"

@@ -38,6 +38,9 @@ def test_a_file_must_be_private(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mode 0640"):
         Passwords(environment, None).of("bot")
     path.chmod(0o600)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="FRACTAL_PASSWORD_FILE: cannot read"):
+        Passwords(environment, None).of("bot")
     path.write_text("\n")
     with pytest.raises(UserError, match="is empty"):
         Passwords(environment, None).of("bot")

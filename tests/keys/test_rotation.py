@@ -9,7 +9,7 @@ from wallet_world import DAY_MS, QUICK_SCRYPT, World, in_world, key_of, signer_o
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.errors import ExchangeError
 from fractaltrader.keys import rotation
-from fractaltrader.keys.agents import Standing, approve
+from fractaltrader.keys.agents import Standing, approve, prune
 from fractaltrader.keys.keystore import Keystore
 from fractaltrader.keys.rotation import finish, next_agent_name, rotate
 
@@ -134,6 +134,33 @@ def test_a_crash_at_any_step_loses_nothing(
         assert await mine.works("old") == BOT.address
         agents = await mine.owner.agents(world.master.address)
         assert sorted(agent.name for agent in agents) == ["fractal", "fractal-2"]
+
+    in_world(story)
+
+
+def test_finishing_needs_the_right_account_and_bears_a_venue_that_has_forgotten(
+    tmp_path: Path,
+) -> None:
+    """With another account's key nothing is deregistered; an old agent that is gone already only
+    loses its file."""
+
+    async def story(world: World) -> None:
+        mine = Rotating(world, tmp_path / "keys")
+        await mine.approved()
+        old, _ = await mine.rotate()
+        stranger = world.stranger
+        with pytest.raises(UserError, match=f"is no agent of {stranger.address}; give the key of"):
+            await finish(
+                mine.store,
+                "bot",
+                stranger.address,
+                venue=world.owned(stranger),
+                sleep=mine.sleep,
+            )
+        assert mine.store.has("bot", "old")
+        await prune(mine.owner, old, sleep=mine.sleep)
+        assert await mine.finish() is None
+        assert not mine.store.has("bot", "old")
 
     in_world(story)
 

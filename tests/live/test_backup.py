@@ -1,10 +1,13 @@
 """Backup and restore of a run through the command line, and what damage does."""
 
 import gzip
+import io
 import sqlite3
 import sys
+import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +15,8 @@ from hypothesis import strategies as st
 from fractaltrader.cli.main import main
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.clock import SystemClock
-from fractaltrader.live.backup import back_up, restore
+from fractaltrader.live import backup
+from fractaltrader.live.backup import MANIFEST, back_up, restore
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.state_manager import StateManager
 
@@ -103,3 +107,99 @@ def restored(file: Path, folder: Path) -> tuple[str | None, int]:
         return None, restore(file, folder, SystemClock()).state.streak
     except UserError as error:
         return str(error), 0
+
+
+Files = dict[str, bytes]
+
+
+def with_a_stranger(files: Files) -> None:
+    files["../elsewhere"] = b"x"
+
+
+def without_manifest(files: Files) -> None:
+    del files[MANIFEST]
+
+
+def without_state(files: Files) -> None:
+    del files[".trading_state.json"]
+
+
+def of_a_later_format(files: Files) -> None:
+    files[MANIFEST] = msgspec.json.encode(msgspec.json.decode(files[MANIFEST]) | {"format": 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (with_a_stranger, "holds '../elsewhere'; it is no backup"),
+        (without_manifest, "has no readable manifest"),
+        (without_state, "is damaged: a checksum differs"),
+        (of_a_later_format, "has format 2, this program knows 1; use the FractalTrader that wrote"),
+    ],
+)
+def test_what_is_no_backup_of_ours(tmp_path: Path, change, says: str) -> None:  # type: ignore[no-untyped-def]
+    """A whole archive with other files, too few, or of a later format is refused; nothing is
+    written, not even where a name leads elsewhere."""
+    back_up(a_run(tmp_path), tmp_path / "b.tar.gz", SystemClock())
+    with tarfile.open(tmp_path / "b.tar.gz") as archive:
+        files = {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+    change(files)
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    with pytest.raises(UserError, match=says):
+        restore(tmp_path / "b.tar.gz", tmp_path / "again", SystemClock())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar.gz", "runs"]
+
+
+def test_a_file_too_large_to_be_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would fill the memory is refused by its announced size, before it is read."""
+    back_up(a_run(tmp_path), tmp_path / "b.tar.gz", SystemClock())
+    monkeypatch.setattr(backup, "MAX_BYTES", 10)
+    with pytest.raises(UserError, match="is too large"):
+        restore(tmp_path / "b.tar.gz", tmp_path / "again", SystemClock())
+
+
+def test_a_run_without_a_ledger(tmp_path: Path) -> None:
+    """A run that has not yet written history is backed up and restored too."""
+    folder = a_run(tmp_path)
+    (folder / "ledger.sqlite").unlink()
+    assert list(back_up(folder, tmp_path / "b.tar.gz", SystemClock()).sha256) == [
+        ".trading_state.json"
+    ]
+    again = restore(tmp_path / "b.tar.gz", tmp_path / "again", SystemClock())
+    assert again.state.streak == -3
+    assert not (tmp_path / "again" / "ledger.sqlite").exists()
+
+
+def overwritten(ledger: Path) -> None:
+    content = bytearray(ledger.read_bytes())
+    content[-8192:-4096] = b"\xff" * 4096  # a page in the middle of a table
+    ledger.write_bytes(content)
+
+
+def contradictory(ledger: Path) -> None:
+    database = sqlite3.connect(ledger)
+    database.execute("PRAGMA writable_schema=ON")
+    database.execute("UPDATE sqlite_master SET sql = replace(sql, 'detail TEXT', 'detail BLOB')")
+    database.execute("CREATE INDEX broken ON incidents (kind)")
+    database.execute("UPDATE sqlite_master SET sql = replace(sql, '(kind)', '(detail)')")
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize("spoil", [overwritten, contradictory])
+def test_a_ledger_that_was_damaged_before_it_was_backed_up(tmp_path: Path, spoil) -> None:  # type: ignore[no-untyped-def]
+    """The copy is as damaged as the ledger was, and is not taken for history."""
+    folder = a_run(tmp_path)
+    ledger = Ledger(folder)
+    for number in range(300):
+        ledger.add_incident(number, "stream lost", "x" * 200)
+    ledger.close()
+    spoil(folder / "ledger.sqlite")
+    back_up(folder, tmp_path / "b.tar.gz", SystemClock())
+    with pytest.raises(UserError, match=r"the ledger in .* is damaged"):
+        restore(tmp_path / "b.tar.gz", tmp_path / "again", SystemClock())
+    assert not (tmp_path / "again").exists()

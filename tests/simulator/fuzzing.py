@@ -46,7 +46,7 @@ USERS = ("alice", "bob", "carol")
 SIGNERS = [Signer("0x" + keccak256(name.encode()).hex()) for name in USERS]
 ADDRESSES = [signer.address for signer in SIGNERS] + ["0x" + "ab" * 20, "0x" + "0" * 40]
 CLOIDS = [f"0x{number:032x}" for number in range(4)]
-MENU = sorted(answers._HANDLERS)
+MENU = sorted(answers.HANDLERS)
 FORMS: list[Any] = sorted(actions._HANDLERS, key=lambda form: form.__name__)
 SUBSCRIPTIONS = sorted(TOPICS)
 NASTY: list[Any] = [

@@ -126,6 +126,8 @@ def test_named_agents_are_limited_replaced_and_expire(exchange, trader, clock):
     assert "does not exist" in bots[2].act(NOOP)["response"]
     late = approve(alice, "alice", bots[5].address, f"one valid_until {clock.now_ms()}")
     assert late["response"] == "Agent valid_until already expired."
+    with pytest.raises(UnprocessableError, match="invalid agentName"):
+        approve(alice, "alice", bots[5].address, "n" * 17)
     assert bots[0].act(NOOP) == OK
     clock.set(until)
     for bot in bots:
@@ -179,6 +181,10 @@ def test_sub_accounts_trade_apart(exchange, trader):
     foreign = bob.act(order, vaultAddress=sub)
     assert foreign["response"] == f"Sub-account {sub} is not registered to {bob.address}"
     nowhere = "0x" + "77" * 20
+    renamed = {"type": "subAccountModify", "subAccountUser": sub, "name": "two"}
+    assert alice.act(renamed) == OK
+    assert alice.ask("subAccounts")[0]["name"] == "two"
+    assert bob.act(renamed)["status"] == "err"
     missing = bob.act(order, vaultAddress=nowhere)
     assert missing["response"] == f"Vault not registered: {nowhere}"
     assert bob.ask("subAccounts") is None
@@ -218,6 +224,18 @@ def test_approvals_and_referrals(exchange, trader):
     assert approve_fee(builder.address, "0.01%") == OK
     assert alice.ask("maxBuilderFee", builder=builder.address) == 10
     assert alice.ask("approvedBuilders") == [builder.address]
+    order = {"type": "order", "orders": [limit("B", "0.1", "101000", "Ioc")], "grouping": "na"}
+    worth = Decimal(builder.ask("clearinghouseState")["withdrawable"])
+    terms = {"builder": {"b": builder.address, "f": 10}}
+    assert alice.act(order | terms)["status"] == "ok"
+    fee = Decimal(alice.ask("userFills")[0]["builderFee"])
+    notional = Decimal("0.1") * Decimal(alice.ask("userFills")[0]["px"])
+    assert fee == pytest.approx(notional / 10_000, abs=Decimal("0.00001"))
+    assert Decimal(builder.ask("clearinghouseState")["withdrawable"]) - worth == fee
+    dear = alice.act(order | {"builder": {"b": builder.address, "f": 11}})
+    assert "error" in dear["response"]["data"]["statuses"][0]
+    with pytest.raises(UnprocessableError, match="invalid maxFeeRate"):
+        approve_fee(builder.address, "0.01")
     assert approve_fee(builder.address, "0%") == OK
     assert alice.ask("maxBuilderFee", builder=builder.address) == 0
     code = {"type": "setReferrer", "code": "BUILD"}

@@ -367,6 +367,70 @@ def test_a_post_over_the_socket_is_lost_too() -> None:
     play([{"kind": "lost_answer"}], do)
 
 
+async def _answer(world: World, fault: dict[str, Any], message: dict[str, Any]) -> str:
+    """The frame that answers one message on a socket of its own."""
+    world.faults.clear()
+    world.faults.add(parse_fault(fault))
+    socket = await world.transport.connect()
+    await socket.send(json.dumps(message))
+    text = await socket.receive()
+    assert text is not None
+    return str(text)
+
+
+def test_answers_over_the_socket_are_refused_and_cut_as_those_over_http() -> None:
+    """A 429 and the errors of whatever stands in front are told as the venue does on a socket, a
+    garbled answer breaks off in the middle, and a malformed post is echoed fault or no fault."""
+    post = {"method": "post", "id": 6, "request": {"type": "info", "payload": {"type": "meta"}}}
+
+    async def do(world: World) -> None:
+        for fault, told in (
+            ({"kind": "rate_limit"}, "429 Too Many Requests"),
+            ({"kind": "server_error", "status": 500}, "500 Internal Server Error"),
+            ({"kind": "server_error", "status": 503}, "503 Service Unavailable"),
+            ({"kind": "server_error", "status": 504}, "504 Gateway Timeout"),
+        ):
+            data = json.loads(await _answer(world, fault, post))["data"]
+            assert data == {"id": 6, "response": {"type": "error", "payload": told}}
+        whole = await _answer(world, {"kind": "halt"}, post)
+        assert json.loads(whole)["data"]["response"]["payload"]["type"] == "meta"
+        garbled = await _answer(world, {"kind": "garbled_answer"}, post)
+        assert garbled == whole[: len(garbled)]
+        assert 0 < len(garbled) < len(whole)
+        for broken in ({"method": "post", "request": post["request"]}, {"method": "post", "id": 6}):
+            heard = json.loads(await _answer(world, {"kind": "latency", "ms": 5}, broken))
+            assert heard["channel"] == "error"
+            assert heard["data"].endswith(json.dumps(broken))
+
+    play([], do)
+
+
+def test_windows_repeat_and_latency_is_drawn_as_told() -> None:
+    """Faults that come and go on their own, those of a route that is not asked and those that
+    strike by chance: what they add is what they say."""
+
+    async def do(world: World) -> None:
+        async def took() -> int:
+            began = world.clock.now_ms()
+            await world.transport.post("/info", META)
+            return world.clock.now_ms() - began - 50  # what it takes anyway
+
+        assert await took() == 0
+        for fault, least, most in (
+            ({"ms": 100}, 100, 100),
+            ({"ms": 100, "paths": ["exchange"]}, 0, 0),
+            ({"ms": 100, "probability": 1e-9}, 0, 0),
+            ({"ms": 100, "distribution": "uniform", "to_ms": 120}, 100, 120),
+            ({"ms": 100, "begins": "1h", "lasts": "1m"}, 0, 0),
+        ):
+            world.faults.clear()
+            world.faults.add(parse_fault({"kind": "latency", **fault}))
+            for _ in range(5):
+                assert least - 1 <= await took() <= most + 1, fault
+
+    play([], do)
+
+
 def test_the_same_seed_gives_the_same_fate() -> None:
     """Two runs with a seed see the same faults at the same requests, another seed others; one more
     fault changes nothing about the others."""
@@ -412,6 +476,9 @@ def test_scenario_files_are_read_and_refused(tmp_path: Path) -> None:
         ('kind = "halt"\nlasts = "soon"', "'soon' is no duration"),
         ('kind = "halt"\nprobability = 2', "<= 1"),
         ('kind = "halt"\nevery = "1h"', "needs `lasts`"),
+        ('kind = "halt"\nbegins = "noon"', "begins: 'noon' is neither a duration"),
+        ('kind = "latency"\nms = 9\ndistribution = "uniform"', "to_ms: None must be given"),
+        ('kind = "halt"\n[[other]]', "give [[fault]] tables and nothing else"),
         ("kind = 3", "has no kind"),
         ("kind = ", "storm.toml"),
     ]:

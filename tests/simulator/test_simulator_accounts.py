@@ -205,3 +205,19 @@ def test_an_instrument_listed_out_of_order_is_refused():
     odd = [Listing(Instrument("BTC", 3, 5, 40))]
     with pytest.raises(UserError, match="number the listings from 0"):
         LocalExchange(odd, clock=SteppedClock(0))
+    twice = [Listing(Instrument("BTC", asset, 5, 40)) for asset in range(2)]
+    with pytest.raises(UserError, match="BTC: the coin is listed twice"):
+        LocalExchange(twice, clock=SteppedClock(0))
+
+
+def test_a_snapshot_that_cannot_be_read_is_refused(exchange):
+    """Cut, empty or of something else: one line that says what to do; nothing is half restored."""
+    whole = exchange.snapshot()
+    for damaged in (whole[: len(whole) // 2], b"", b"\x81\xa1a\x01"):
+        for read in (
+            lambda snapshot: LocalExchange.restored(snapshot, clock=SteppedClock(0)),
+            LocalExchange.time_of,
+        ):
+            with pytest.raises(UserError, match=r"cannot be read .*; delete it to start afresh"):
+                read(damaged)
+    assert LocalExchange.time_of(whole) == exchange.now_ms()

@@ -130,6 +130,21 @@ def test_a_refused_entry_places_no_children(exchange, trader):
             [limit("B", "0.05", "99000"), trigger("B", "0.05", "98000", "sl")],
             "Trigger order has unexpected side.",
         ),
+        (
+            [limit("B", "0.05", "99000"), trigger("A", "0.05", "98000.5", "sl"), TARGET],
+            "Price must be divisible by tick size. asset=0",
+        ),
+        (
+            [
+                limit("B", "0.05", "99000"),
+                trigger("A", "1", "98000", "sl", p="98001", market=False),
+            ],
+            "Invalid TP/SL price. asset=0",
+        ),
+        (
+            [limit("B", "0.05", "99000"), STOP, trigger("A", "0.000001", "103000", "tp")],
+            "Order has invalid size.",
+        ),
     ],
 )
 def test_malformed_brackets_are_refused_whole(exchange, trader, orders, text):

@@ -146,6 +146,17 @@ def test_coins_of_different_timeframes_are_refused():
         Feed({"AAA": market("AAA", 30, 4), "BBB": hourly})
 
 
+def test_a_feed_of_nothing_is_refused_and_a_finished_one_moves_nothing(exchange):
+    """Without coins there is no market; after the end, or skipped to it, a step says so."""
+    with pytest.raises(UserError, match="no candles; give at least one coin"):
+        Feed({})
+    feed = Feed({"BTC": market("BTC", 30, 4)})
+    feed.skip_until(feed.end_ms)
+    assert feed.ended.is_set()
+    assert not feed.step(exchange)
+    assert exchange.mid("BTC") == 100_000
+
+
 def test_a_restarted_replay_goes_on_where_it_stopped():
     """Snapshot in the middle, restore, skip what was replayed: the same bars come out."""
     markets = {"AAA": market("AAA", 30, 5), "BBB": market("BBB", 30, 6)}

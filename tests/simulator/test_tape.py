@@ -73,5 +73,10 @@ def test_two_coins_interleave_and_mistakes_are_named(tmp_path: Path) -> None:
         Tape([one, one])
     with pytest.raises(UserError, match="column 'bid_price_0' is missing"):
         load_recording("BTC", tmp_path / "BTC.csv", tmp_path / "BTC.csv")
+    (tmp_path / "SOL.csv").write_text("exch_ms,price,size\n,1,1\n")
+    with pytest.raises(UserError, match=r"SOL\.csv: the file has no rows"):
+        load_recording("SOL", tmp_path / "SOL.csv")
+    with pytest.raises(UserError, match="trades: none; give one file a coin"):
+        Tape([])
     with pytest.raises(UserError, match="cannot be read"):
         load_recording("BTC", tmp_path / "none.parquet")

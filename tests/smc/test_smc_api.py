@@ -90,6 +90,8 @@ def test_candles_come_from_pandas_with_a_column_or_an_index() -> None:
         (lambda f: f.with_columns(close=pl.lit("x")), "close is .*; give numbers"),
         (lambda f: f.with_columns(low=pl.lit(0.0)), "low = 0.0 must be above zero"),
         (lambda f: f.with_columns(open_time=pl.lit("x")), "open_time is .*; give whole epoch"),
+        (lambda f: f.with_columns(open_time=pl.lit(None, pl.Datetime)), "without a time; drop it"),
+        (lambda f: f.drop("volume"), "'volume' is missing; the frame has open_time, open, high"),
         (lambda f: f[:0], "at least"),
     ],
 )
@@ -170,6 +172,7 @@ def test_lists_may_be_given_as_text() -> None:
             "needs days, weeks or months",
         ),
         ({"opening_range_minutes": 30}, "opening_range_minutes needs sessions"),
+        ({"order_blocks": True, "structure": False}, "confirm='structure_break' needs structure"),
         ({"confirm": "displacement", "displacement": False}, "confirm='displacement' needs"),
         ({"retracements": True, "dealing_range": False}, "retracements needs dealing_range"),
         ({"which_pivot": "bos_origin", "structure": False}, "bos_origin' needs structure"),

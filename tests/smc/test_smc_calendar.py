@@ -226,6 +226,9 @@ def test_wrong_sessions_are_refused() -> None:
             EngineParameters.parse({"sessions": (text,)}, "test")
     with pytest.raises(UserError, match="each session once"):
         EngineParameters.parse({"sessions": ("london", "london")}, "test")
+    many = EngineParameters(sessions=tuple(f"s{n}=08:00-09:00@UTC" for n in range(9)))
+    with pytest.raises(UserError, match="9 are too many; give at most 8"):
+        SmcEngine(many)
 
 
 def shifted(events: list[Event], last_bar: list[int]) -> list[tuple]:

@@ -1,5 +1,6 @@
 """Detection worked by hand, a few bars at a time."""
 
+import msgspec
 import pytest
 from markets import bars_of, mirrored
 
@@ -135,4 +136,9 @@ def test_snapshot_of_another_is_refused() -> None:
         engine.restore(SmcEngine(EngineParameters()).snapshot())
     with pytest.raises(UserError, match="start afresh"):
         engine.restore(before[:-7])
+    whole = msgspec.msgpack.decode(before)
+    for name in ("clock", "cores.0.zones.near"):
+        cut = whole | {"arrays": whole["arrays"] | {name: whole["arrays"][name][:-8]}}
+        with pytest.raises(UserError, match=f"{name} has the wrong length; start afresh"):
+            engine.restore(msgspec.msgpack.encode(cut))
     assert engine.snapshot() == before

@@ -1,5 +1,6 @@
 """Laws that detection obeys on every market."""
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import (
@@ -14,6 +15,8 @@ from markets import (
 
 from fractaltrader.market import Bar
 from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect_events
+from fractaltrader.smc.engine import bar_capacity, columns, new_state, run
+from fractaltrader.smc.events import new_buffer, new_columns
 
 # A run's first example compiles, which takes long.
 SLOW_FIRST = settings(max_examples=60, deadline=None)
@@ -38,6 +41,28 @@ def test_interpreted_equals_compiled(bars: list[Bar], params: EngineParameters) 
     """The bot's interpreter and the lab's machine code find the same events bit for bit."""
     found = detect_events(candles_of(bars), params).records()
     assert facts(interpreted(bars, params)) == facts(found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(random_bars(most=60, with_holes=True), random_engine(), st.integers(0, 99))
+def test_the_loop_of_a_batch_run_loses_nothing(
+    bars: list[Bar], params: EngineParameters, room: int
+) -> None:
+    """The loop that only ever runs compiled, taken at its source: it stops where its columns are
+    full, and with more room goes on to the very events that come bar by bar."""
+    candles, expected = candles_of(bars), interpreted(bars, params)
+    config = params.engine_config(M15.ms)
+    memory = config, new_state(config), new_buffer(bar_capacity(config))
+    found, progress, stops = new_columns(room), np.zeros(2, np.int64), 0
+    while not run(*memory, found, progress, candles.open_time, *columns(candles)):
+        stops += 1
+        wider = new_columns(2 * len(found.kind) + 1)
+        for old, new in zip(found, wider, strict=True):
+            new[: len(old)] = old
+        found = wider
+    assert progress.tolist() == [len(bars), len(expected)]
+    assert facts(found.rows(slice(0, len(expected))).records()) == facts(expected)
+    assert (stops == 0) == (len(expected) <= room)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,5 +1,7 @@
 """The dealing range worked by hand: halves, optimal entry, retracements and readings."""
 
+from math import isnan
+
 import pytest
 from markets import M15, events_of, mirrored, ohlc, told
 
@@ -65,6 +67,8 @@ def test_readings_of_the_range() -> None:
     """Place of the close, retracement of the bar and the deepest since the later swing."""
     engine = SmcEngine(EngineParameters(left=1, right=2), M15)
     dealing = engine.state.cores[0].dealing
+    for reading in (position(dealing), retraced(dealing, False), retraced(dealing, True)):
+        assert isnan(reading)  # no range yet
     for bar in after((130, 160), (160, 175)):
         engine.on_bar(bar)
     assert position(dealing) == pytest.approx(0.75)

@@ -9,7 +9,10 @@ from fractaltrader.data.candle_files import load_candles
 from fractaltrader.errors import UserError
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc import EngineParameters, EventKind, SmcEngine
+from fractaltrader.smc.engine import BATCH_ROWS, columns
+from fractaltrader.smc.events import new_buffer
 from fractaltrader.strategies import STRATEGIES, Signal, load_strategy
+from fractaltrader.strategies.base import SignalColumns
 
 M15 = Timeframe.parse("15m")
 NAMES = sorted(STRATEGIES)
@@ -58,6 +61,28 @@ def test_session_equals_scan_on_real_candles(shared_folder: Path, coin: str, nam
     expected = [signal for bar in candles.bars() if (signal := session.on_bar(bar))]
     assert expected == list(strategy.described(candles, strategy.scan(candles)))
     assert len(expected) > 5  # enough for the comparison to mean something
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loop_of_a_scan_is_a_session(
+    name: str, market: list[Bar], signals: dict[str, dict[int, Signal]]
+) -> None:
+    """The scan's loop, taken at its source where it only ever runs compiled, says what a session
+    says: at the same bars, in the same records, and nothing in between."""
+    expected = dict(list(signals[name].items())[:3])
+    candles = Candles.of("BTC", M15, market[: max(expected) + 1])
+    strategy = load_strategy(name)
+    config = strategy.kind.new_config(strategy.params)
+    bars = np.empty(len(candles), np.int64)
+    records = np.empty((len(candles), strategy.kind.record_width))
+    count = strategy.kind.scan(
+        config, strategy.kind.new_state(config), new_buffer(BATCH_ROWS), candles.open_time,
+        *columns(candles), bars, records,
+    )  # fmt: skip
+    assert count == 3
+    found = SignalColumns(bars[:count], records[:count])
+    assert found.bars.tolist() == list(expected)
+    assert strategy.described(candles, found) == tuple(expected.values())
 
 
 @pytest.mark.parametrize("name", NAMES)

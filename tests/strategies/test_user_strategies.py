@@ -172,23 +172,33 @@ def test_installed_strategies_are_found_by_name(
 
 
 def test_events_and_readings_agree_with_detection(tmp_path: Path, candles: Candles) -> None:
-    """A class sees exactly the events of SmcEngine, and its bias is that of the last break."""
+    """A class sees exactly the events of SmcEngine; its bias is that of the last break, and its
+    place in the range is measured in the last range that was told."""
     file = tmp_path / "seer.py"
     file.write_text(
         f"{BASE}class Seer(UserStrategy):\n    seen = []\n    clauses = {{'htf': ('1h',)}}\n"
         "    def on_bar(self, bar, events):\n"
-        "        self.seen.append((events, self.market.bias, self.market.higher_bias()))\n"
+        "        market = self.market\n"
+        "        biases = [market.bias, market.higher_bias()]\n"
+        "        self.seen.append((events, biases, market.range_position, market.levels(1)))\n"
     )
     strategy = load_strategy(str(file))
     assert len(strategy.scan(candles)) == 0
     engine, bias = SmcEngine(EngineParameters(htf=("1h",))), [0, 0]
     seen = strategy.script.seen  # type: ignore[attr-defined]
-    for bar, (events, own, higher) in zip(candles.bars(), seen, strict=True):
+    low = high = float("nan")
+    for bar, (events, biases, place, levels) in zip(candles.bars(), seen, strict=True):
         assert repr(events) == repr(engine.on_bar(bar))  # a NaN is not equal to itself
         for event in events:
             if event.kind in (EventKind.BOS, EventKind.CHOCH):
                 bias[event.timeframe] = event.side
-        assert [own, higher] == bias
+            if event.kind is EventKind.RANGE and event.timeframe == 0:
+                low, high = event.low, event.high
+        assert biases == bias
+        assert place == pytest.approx((bar.close - low) / (high - low), nan_ok=True)
+        assert levels == sorted(levels)
+        assert all(level >= bar.high for level in levels)
+    assert high > low
 
 
 def test_new_writes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,13 @@ def silence_exaggerated(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BreakerWatch, "beat", lambda self, bars: beat(self, 100 * bars))
 
 
+def entry_raises(patch: pytest.MonkeyPatch) -> None:
+    async def bug(*_: object) -> None:
+        raise KeyError("our own bug")
+
+    patch.setattr(Executor, "enter", bug)
+
+
 # What is planted, under which fault of the crash matrix, and the invariant that must tell.
 PLANTED: list[tuple[Plant, str, int]] = [
     (lock_removed, "none", 15),
@@ -119,6 +126,7 @@ PLANTED: list[tuple[Plant, str, int]] = [
     (counter_too_high, "none", 8),
     (executions_lost, "none", 12),
     (silence_exaggerated, "late frames", 8),
+    (entry_raises, "none", 10),
 ]
 
 

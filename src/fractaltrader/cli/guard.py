@@ -63,7 +63,7 @@ async def _watch(config: "Config", folder: Path) -> None:
     from fractaltrader.environment import GUARD_KEY
     from fractaltrader.errors import UserError
     from fractaltrader.exchange.clock import SystemClock
-    from fractaltrader.exchange.errors import CriticalError
+    from fractaltrader.exchange.errors import ExchangeError
     from fractaltrader.exchange.http import HttpTransport
     from fractaltrader.home import fractal_home
     from fractaltrader.live.guard import guard_bound_ms
@@ -84,17 +84,21 @@ async def _watch(config: "Config", folder: Path) -> None:
     transport = HttpTransport(state.venue)
     venue = await _connected(config, state, transport, signer, folder.name, mainnet=mainnet)
     allowed = config.venue.allow_master_key
-    await _check_key(venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed)
-    bound = guard_bound_ms(config.guard) / 1000
     with closing(Ledger(own)) as ledger, closing(Notifier(os.environ)) as notify:
         watcher = _guard(config, folder, manager, venue, ledger, notify)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, watcher.stop)
-        typer.echo(f"guarding {folder.name}: a naked position has its stop within {bound:.0f} s")
-        notify("READY=1")
         try:
+            await _check_key(
+                venue, signer, state.account, mainnet=mainnet, allow_master_key=allowed
+            )
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, watcher.stop)
+            bound = guard_bound_ms(config.guard) / 1000
+            typer.echo(
+                f"guarding {folder.name}: a naked position has its stop within {bound:.0f} s"
+            )
+            notify("READY=1")
             await watcher.run()
-        except CriticalError as error:
+        except ExchangeError as error:
             raise UserError(f"venue {state.venue}: {error}") from error
         finally:
             await transport.close()

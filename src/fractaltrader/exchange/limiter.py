@@ -185,9 +185,9 @@ class Limiter:
             raise ConfigurationError(str(error)) from None
         return key
 
-    def renew_socket(self, key: str) -> None:
-        """Count one message sent on an open WebSocket."""
-        self._change(lambda state: limits.renew_socket(state, key))
+    def renew_socket(self, key: str, messages: int) -> None:
+        """An open WebSocket is still there, and so many messages were sent on it."""
+        self._change(lambda state: limits.renew_socket(state, key, messages))
 
     def close_socket(self, key: str) -> None:
         """The WebSocket is closed."""

@@ -17,6 +17,8 @@ SECOND_MS = 1_000
 BUCKET_MS = 500
 # A request whose answer nobody settled (its process died) is taken to be answered after this.
 PENDING_MS = 60_000
+# A WebSocket that its process has not renewed for so long is closed: the process died.
+LEASE_MS = 2 * MINUTE_MS
 # How long to wait when only other requests' answers can make room.
 POLL_MS = 250
 DEFERRALS_KEPT = 50
@@ -142,7 +144,7 @@ def advance(state: BudgetState, now_ms: int) -> None:
         state.sockets = {
             key: lease
             for key, lease in state.sockets.items()
-            if lease.renewed_ms + 2 * MINUTE_MS > now_ms
+            if lease.renewed_ms + LEASE_MS > now_ms
         }
 
 
@@ -262,11 +264,11 @@ def open_socket(state: BudgetState, key: str, spender: str, subscriptions: int) 
     _count(state.messages, subscriptions, state.now_ms)
 
 
-def renew_socket(state: BudgetState, key: str) -> None:
-    """Count one message and keep the lease."""
+def renew_socket(state: BudgetState, key: str, messages: int) -> None:
+    """Count what was sent and keep the lease."""
     if key in state.sockets:
         state.sockets[key].renewed_ms = state.now_ms
-    _count(state.messages, 1, state.now_ms)
+    _count(state.messages, messages, state.now_ms)
 
 
 def _count(window: list[tuple[int, int]], amount: int, now_ms: int) -> None:

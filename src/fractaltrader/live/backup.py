@@ -115,8 +115,11 @@ def _ledger_copy(path: Path) -> bytes:
 def _check_ledger(path: Path, source: Path) -> None:
     if not path.exists():
         return
-    with closing(sqlite3.connect(path)) as ledger:
-        (verdict,) = ledger.execute("PRAGMA integrity_check").fetchone()
+    try:
+        with closing(sqlite3.connect(path)) as ledger:
+            (verdict,) = ledger.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.DatabaseError as error:  # too damaged to be looked at
+        verdict = str(error)
     if verdict != "ok":
         raise UserError(f"restore: the ledger in {source} is damaged ({verdict}); nothing was done")
 

@@ -103,11 +103,6 @@ class StateManager:
         # Newest first.
         self._backups = [folder / f"{FILE_NAME}.bak{n}" for n in range(1, BACKUPS + 1)]
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is a state to load."""
-        return self.path.exists() or any(path.exists() for path in self._backups)
-
     def load(self) -> BotState:
         """The current state, a new one when there has never been any.
 

@@ -162,15 +162,15 @@ def judge_force(
 ) -> None:  # fmt: skip
     """Find the gap and the displacement that bar `t` makes known.
 
-    `apart` says that bars t-2 and t do not overlap, `body` is 0 unless it is large. With
-    `require_fvg` a large body waits one bar for the gap around it.
+    `apart` says that bars t-2 and t are far enough apart for a gap, `body` is 0 unless it is
+    large. With `require_fvg` a large body waits one bar for the gap around it.
     """
     force = core.force
     found = force.found
     found[GAP] = 0
     found[PUSHED] = 0
     if apart:
-        found[GAP] = gap_side(config, core.window, t, low, high, core.atr[BEFORE])
+        found[GAP] = gap_side(config, core.window, t, low, high)
     side = 1 if body > 0.0 else -1 if body < 0.0 else 0
     if config.require_fvg:
         if found[GAP] != 0 and force.pending[0] == t - 1 and force.pending[1] == found[GAP]:

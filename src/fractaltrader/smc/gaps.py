@@ -49,12 +49,10 @@ def new_force() -> Force:
 
 
 @inlined
-def gap_side(
-    config: EngineConfig, window: FloatArray, t: int, low: float, high: float, atr: float
-) -> int:
+def gap_side(config: EngineConfig, window: FloatArray, t: int, low: float, high: float) -> int:
     """+1 or -1 when bars t-2…t leave a gap that the clauses accept, else 0.
 
-    `atr` is that of bar t-1. Call it for t >= 2 only where the outer bars do not overlap.
+    Call it for t >= 2 only where the outer bars do not overlap and the gap has its height in ATR.
     """
     first = (t - 2) & MASK
     middle = (t - 1) & MASK
@@ -67,8 +65,6 @@ def gap_side(
         bottom = high
         top = window[first, LOW_]
     height = top - bottom
-    if config.fvg_min_atr > 0.0 and not height >= config.fvg_min_atr * atr:
-        return 0
     if height < config.fvg_min_bp * 1e-4 * bottom:
         return 0
     open_ = window[middle, OPEN_]

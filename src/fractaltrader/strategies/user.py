@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from fractaltrader.market import Bar
 from fractaltrader.smc.clauses import EngineParameters
 from fractaltrader.smc.core import BARS, BIAS, NOW, Core
-from fractaltrader.smc.dealing_range import BOTTOM, LEG, TOP
+from fractaltrader.smc.dealing_range import position
 from fractaltrader.smc.engine import SmcEngine
 from fractaltrader.smc.events import Event
 from fractaltrader.smc.parameters import Parameters as _Parameters
@@ -70,11 +70,7 @@ class Market(SmcEngine):
     @property
     def range_position(self) -> float:
         """Where the close lies in the dealing range: 0 its low, 1 its high; NaN without one."""
-        dealing = self._core.dealing
-        if dealing.whole[LEG] == 0:
-            return float("nan")
-        bottom, top = float(dealing.price[BOTTOM]), float(dealing.price[TOP])
-        return (float(self.state.close[0]) - bottom) / (top - bottom)
+        return position(self._core.dealing)
 
     def levels(self, side: int) -> list[float]:
         """Untouched highs (side +1) or lows (-1), the nearest to price first, USDC."""

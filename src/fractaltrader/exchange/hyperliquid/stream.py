@@ -122,6 +122,7 @@ class Stream:
     async def _frames(self, socket: Socket, lease: str | None) -> AsyncIterator[str]:
         """Frames until the socket closes, stays silent although pinged, or a feed stops."""
         pinged = False
+        renewed = _now()
         while True:
             try:
                 async with asyncio.timeout(PING_SECONDS):
@@ -130,17 +131,24 @@ class Stream:
                 if pinged:
                     raise _EndedError("no answer to a ping", classify_silence(feed=False)) from None
                 await _send(socket, {"method": "ping"})
-                if lease is not None and self._limiter is not None:
-                    self._limiter.renew_socket(lease)
-                pinged = True
+                self._renew(lease, messages=1)
+                renewed, pinged = _now(), True
             else:
                 if text is None:
                     raise _EndedError("closed by the venue", classify_silence(feed=False))
                 pinged = False
                 yield text
+            if _now() - renewed >= PING_SECONDS:  # a busy socket is never pinged
+                self._renew(lease, messages=0)
+                renewed = _now()
             stale = self._watch.stale(_now())
             if stale is not None:
                 raise _EndedError(stale, classify_silence(feed=True))
+
+    def _renew(self, lease: str | None, messages: int) -> None:
+        """Go on holding our place among the connections of this machine."""
+        if lease is not None and self._limiter is not None:
+            self._limiter.renew_socket(lease, messages)
 
     def _events(self, text: str) -> Iterator[StreamEvent]:
         """What one frame tells; frames of no interest tell nothing.

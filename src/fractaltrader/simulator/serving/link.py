@@ -107,7 +107,7 @@ class SocketLink:
             session = WebSocketSession(self._exchange, answers.append, self._meter)
             session.receive(text)
             session.close()
-            return Reply(200, JSON, answers[0].encode() if answers else b"")
+            return Reply(200, JSON, answers[0].encode())
 
         try:
             reply = await carried(faults, route, execute, self._sleep)
@@ -122,8 +122,7 @@ class SocketLink:
             response = {"type": "error", "payload": payload}
             self._push(compact(frame("post", {"id": number, "response": response})))
             return
-        for answer in answers:
-            self._push(answer)
+        self._push(reply.body.decode(errors="replace"))
 
     def _drop(self) -> None:
         """The exchange ends the connection, without a word."""

@@ -113,7 +113,9 @@ def _book_user(core: Core, order: Order, trade: Trade, *, crossed: bool) -> None
     coin, side, price, size = trade.coin, order.side, trade.price, trade.size
     account = core.account(order.user)
     notional = price * size
-    builder_fee = _pay_builder(core, order, notional) if order.builder_fee else ZERO
+    builder_fee = ZERO
+    if order.builder is not None and order.builder_fee:
+        builder_fee = _pay_builder(core, order.builder, notional, order.builder_fee)
     done, fee = settlement.book(
         core, account, coin, side, price, size, crossed=crossed, builder_fee=builder_fee
     )
@@ -146,12 +148,10 @@ def _book_user(core: Core, order: Order, trade: Trade, *, crossed: bool) -> None
         core.touched[(order.user, coin)] = None
 
 
-def _pay_builder(core: Core, order: Order, notional: Decimal) -> Decimal:
+def _pay_builder(core: Core, builder: str, notional: Decimal, rate: int) -> Decimal:
     """The builder's fee goes to the builder's account; part of the user's fee."""
-    if order.builder is None:
-        return ZERO
-    fee = accounts.fee_of(notional, order.builder_fee * TENTH_OF_BP)
-    core.state.accounts.setdefault(order.builder, Account(order.builder)).cash += fee
+    fee = accounts.fee_of(notional, rate * TENTH_OF_BP)
+    core.state.accounts.setdefault(builder, Account(builder)).cash += fee
     return fee
 
 

@@ -6,7 +6,7 @@ from fractaltrader.simulator.core import Core
 from fractaltrader.simulator.protocol.forms.common import UnprocessableError
 from fractaltrader.simulator.protocol.info import clearing, identity, markets, orders
 
-_HANDLERS = {
+HANDLERS = {
     **markets.HANDLERS,
     **orders.HANDLERS,
     **clearing.HANDLERS,
@@ -19,7 +19,7 @@ def answer(core: Core, request: object) -> Any:
     if not isinstance(request, dict):
         raise UnprocessableError("expected an object")
     kind = request.get("type")
-    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+    handler = HANDLERS.get(kind) if isinstance(kind, str) else None
     if handler is None:
         raise UnprocessableError(f"unknown variant {request.get('type')!r}")
     if request.get("dex"):
