@@ -6,7 +6,7 @@ import pytest
 from markets import M15, events_of, mirrored, ohlc, told
 
 from fractaltrader.smc import EngineParameters, EventKind, SmcEngine
-from fractaltrader.smc.dealing_range import position, retraced
+from fractaltrader.smc.dealing_range import HIGHEST, LOWEST, position, retraced
 
 # A swing low of 100 at bar 1 and a swing high of 200 at bar 3: the leg runs up, and bar 4 tells it.
 LEG = (
@@ -71,9 +71,10 @@ def test_readings_of_the_range() -> None:
         assert isnan(reading)  # no range yet
     for bar in after((130, 160), (160, 175)):
         engine.on_bar(bar)
-    assert position(dealing) == pytest.approx(0.75)
-    assert retraced(dealing, False) == pytest.approx(0.4)
-    assert retraced(dealing, True) == pytest.approx(0.7)
+    assert position(dealing, 175) == pytest.approx(0.75)
+    assert retraced(dealing, 160, 190) == pytest.approx(0.4)
+    deepest = dealing.price[LOWEST], dealing.price[HIGHEST]
+    assert retraced(dealing, *deepest) == pytest.approx(0.7)
 
 
 def test_trailing_range_widens_with_price() -> None:

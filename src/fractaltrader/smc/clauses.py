@@ -34,8 +34,7 @@ class EngineConfig(NamedTuple):
     detector: int
     left: int
     right: int
-    left_span: int  # the longest power of two within `left`, as its exponent
-    right_span: int
+    left_window: int  # which of the windows over swings serves `left`: 0 when that of `right` does
     ties_count: bool
     labels: bool
     strength: bool
@@ -80,6 +79,7 @@ class EngineConfig(NamedTuple):
     months: bool
     min_coverage: float
     dealing_range: bool
+    range_each_bar: bool  # whether every bar may say something, not only a close elsewhere
     trailing_range: bool
     retracements: bool
     session_count: int
@@ -339,8 +339,7 @@ class EngineParameters(Parameters):
             detector=("fractal", "leg_flip").index(self.detector),
             left=left,
             right=self.right,
-            left_span=left.bit_length() - 1,
-            right_span=self.right.bit_length() - 1,
+            left_window=int(left != self.right),
             ties_count=self.tie == "first",
             labels=self.labels,
             strength=self.strength and self.structure,
@@ -385,6 +384,7 @@ class EngineParameters(Parameters):
             months=self.months,
             min_coverage=self.min_coverage,
             dealing_range=self.dealing_range,
+            range_each_bar=self.retracements or self.range_anchor == "trailing_extremes",
             retracements=self.retracements and self.dealing_range,
             trailing_range=self.range_anchor == "trailing_extremes",
             session_count=len(self.sessions),

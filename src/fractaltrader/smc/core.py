@@ -10,12 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fractaltrader.smc.clauses import LEG_FLIP, EngineConfig
-from fractaltrader.smc.dealing_range import LEG as RANGE_LEG
 from fractaltrader.smc.dealing_range import Dealing, add_point, follow, new_dealing
 from fractaltrader.smc.events import (
     CANDIDATE,
-    TAG,
-    TIMEFRAME_SHIFT,
     EventBuffer,
     FloatArray,
     IntArray,
@@ -55,7 +52,7 @@ from fractaltrader.smc.structure import (
     break_level,
     new_structure,
 )
-from fractaltrader.smc.swings import Swings, beyond_later, extend, fractal, new_swings
+from fractaltrader.smc.swings import Swings, fractal, leg_flips, new_swings, outstanding
 from fractaltrader.smc.window import (
     CAPACITY,
     HIGH_,
@@ -66,16 +63,16 @@ from fractaltrader.smc.window import (
     new_window,
     push,
 )
-from fractaltrader.smc.zones import Way, Zones, expire, new_zones, visit
+from fractaltrader.smc.zones import Zones, expire, new_zones, visit
 
-BARS, BIAS, TIMEFRAME, SINCE = range(4)
+BARS, BIAS, SINCE = range(3)
 NOW, BEFORE, SUM = range(3)
 
 
 class Core(NamedTuple):
     """Everything the detectors of one timeframe remember."""
 
-    counters: IntArray  # BARS seen, BIAS (+1, -1, 0 before any break), TIMEFRAME, SINCE the hole
+    counters: IntArray  # BARS seen, BIAS (+1, -1, 0 before any break), SINCE the hole
     atr: FloatArray  # [3]: at the newest bar, the one before (NaN while not known), sum of ranges
     window: FloatArray
     bars: IntArray  # [CAPACITY]: the base bar at whose close each bar of the ring was known
@@ -88,12 +85,10 @@ class Core(NamedTuple):
     candidate: FloatArray  # [2]: outermost price since the last opposite swing, times the sign
 
 
-def new_core(config: EngineConfig, timeframe: int = 0) -> Core:
-    """The state before the first bar of the base timeframe (0) or a higher one (1…)."""
-    counters = np.zeros(4, np.int64)
-    counters[TIMEFRAME] = timeframe
+def new_core(config: EngineConfig) -> Core:
+    """The state before the first bar of a timeframe."""
     return Core(
-        counters,
+        np.zeros(3, np.int64),
         np.array([np.nan, np.nan, 0.0]),
         new_window(),
         np.zeros(CAPACITY, np.int64),
@@ -130,29 +125,18 @@ def take_swing(
 
 @kernel
 def take_swings(
-    config: EngineConfig, core: Core, events: EventBuffer, found: int, t: int, now: int
-) -> None:
-    """Take in the swings that bar `t` confirms, the high first; `found` 1 a high, 2 a low."""
+    config: EngineConfig, core: Core, events: EventBuffer, outstanding: int, t: int, now: int
+) -> int:
+    """Take in the swings that bar `t` confirms, the high first: 1 a high, 2 a low, 3 both."""
+    since = core.counters[SINCE]
+    if config.detector == LEG_FLIP:
+        found = leg_flips(config, core.swings, t, since)
+    else:
+        found = fractal(config, core.swings, outstanding, t, since)
     for side in (1, -1):
         if found & (1 if side > 0 else 2):
             take_swing(config, core, events, side, t, now)
-
-
-@kernel
-def leg_flips(config: EngineConfig, core: Core, t: int) -> int:
-    """Which side's swing a flip of the leg at bar `t` confirms: 1 a high, 2 a low, 0 none."""
-    swings = core.swings
-    since = core.counters[SINCE]
-    high = beyond_later(config, swings, 1, t, since)
-    low = beyond_later(config, swings, 0, t, since)
-    leg = swings.leg[0]
-    if high and leg != -1:
-        swings.leg[0] = -1
-        return 1
-    if low and not high and leg != 1:
-        swings.leg[0] = 1
-        return 2
-    return 0
+    return found
 
 
 @kernel
@@ -169,7 +153,7 @@ def judge_force(
     found = force.found
     found[GAP] = 0
     found[PUSHED] = 0
-    if apart:
+    if apart and t >= core.counters[SINCE] + 2:
         found[GAP] = gap_side(config, core.window, t, low, high)
     side = 1 if body > 0.0 else -1 if body < 0.0 else 0
     if config.require_fvg:
@@ -239,11 +223,7 @@ def visit_zones(
         row = (side + 1) >> 1
         extreme = low if side > 0 else high
         if -side * extreme >= zones.near[row]:
-            bar = Way(-side, t, now, -side * extreme, -side * close)
-            visit(
-                zones, events, bar, config.fvg_fill_close, config.block_wick_invalidates,
-                config.breakers,
-            )  # fmt: skip
+            visit(config, zones, events, side, now, extreme, close)
         if t >= zones.due[row]:
             expire(zones, events, row, t, now, config.expiry_bars)
 
@@ -319,7 +299,6 @@ def run_for_liquidity(
         reach = side * (high if side > 0 else low)
         if reach > levels.near[row]:
             penetrate(levels, row, t, now, reach)
-        if levels.raids[row] > 0:
             settle(
                 levels, events, side, t, now, reach, side * close, config.reclaim_bars,
                 config.target,
@@ -337,33 +316,27 @@ def candidates(core: Core, events: EventBuffer, now: int, high: float, low: floa
         emit(events, CANDIDATE, -1, now, now, now, -1, 1, low, low, low)
 
 
+@kernel
+def sum_ranges(core: Core, t: int, bars: int) -> None:
+    """Take the sum of the true ranges afresh once there are as many as the ATR needs."""
+    if t >= bars - 1:
+        core.atr[SUM] = bars * mean(core.window, t, bars, TRUE_RANGE)
+        core.atr[NOW] = core.atr[SUM] / bars
+
+
 @inlined
 def average_range(core: Core, t: int, bars: int, afresh: bool) -> None:
     """Update the ATR: the sum over the window moves with it and is taken afresh now and then."""
+    atr = core.atr
     window = core.window
-    core.atr[BEFORE] = core.atr[NOW]
-    if t < bars - 1:
-        return
-    if afresh or t == bars - 1:
-        core.atr[SUM] = bars * mean(window, t, bars, TRUE_RANGE)
+    atr[BEFORE] = atr[NOW]
+    if afresh or t < bars:
+        sum_ranges(core, t, bars)
     else:
         moved = window[t & MASK, TRUE_RANGE] - window[(t - bars) & MASK, TRUE_RANGE]
-        core.atr[SUM] = max(core.atr[SUM] + moved, 0.0)
-    core.atr[NOW] = core.atr[SUM] / bars
-
-
-@inlined
-def confirmed(config: EngineConfig, core: Core, t: int, hole: bool, high: float, low: float) -> int:
-    """The swings that bar `t` confirms: 1 a high, 2 a low, 3 both."""
-    if hole and config.holes_void:
-        core.counters[SINCE] = t
-    swings = core.swings
-    extend(swings, t, high, low, max(config.left_span, config.right_span))
-    if config.detector == LEG_FLIP:
-        return leg_flips(config, core, t)
-    since = core.counters[SINCE]
-    highs = fractal(config, swings, 1, t, since)
-    return highs + 2 * fractal(config, swings, 0, t, since)
+        total = max(atr[SUM] + moved, 0.0)
+        atr[SUM] = total
+        atr[NOW] = total / bars
 
 
 @inlined
@@ -387,30 +360,32 @@ def core_step(
     """
     counters = core.counters
     t = counters[BARS]
+    counters[BARS] = t + 1
     window = core.window
     push(window, t, open_, high, low, close, volume)
     core.bars[t & MASK] = now
-    events.size[TAG] = counters[TIMEFRAME] << TIMEFRAME_SHIFT
     average_range(core, t, config.atr_bars, afresh)
 
-    found = confirmed(config, core, t, hole, high, low)
-    if found != 0:
-        take_swings(config, core, events, found, t, now)
+    if hole and config.holes_void:
+        counters[SINCE] = t
+    found = outstanding(config, core.swings, t, high, low)
+    if (found != 0) | (config.detector == LEG_FLIP):
+        found = take_swings(config, core, events, found, t, now)
     if config.candidates:
         candidates(core, events, now, high, low)
 
     apart = False
-    if config.gaps and t >= counters[SINCE] + 2:
+    before = core.atr[BEFORE]
+    if config.gaps:
         first = (t - 2) & MASK
         height = max(low - window[first, HIGH_], window[first, LOW_] - high)
-        least = config.fvg_min_atr * core.atr[BEFORE] if config.fvg_min_atr > 0.0 else 0.0
+        least = config.fvg_min_atr * before if config.fvg_min_atr > 0.0 else 0.0
         apart = (height > 0.0) & (height >= least)
     body = close - open_
-    if not abs(body) >= config.displacement_atr * core.atr[BEFORE]:
-        body = 0.0
-    forced = apart | (body != 0.0)
+    large = abs(body) >= config.displacement_atr * before
+    forced = apart | large
     if forced:
-        judge_force(config, core, events, apart, body, high, low, t, now)
+        judge_force(config, core, events, apart, body if large else 0.0, high, low, t, now)
 
     breaks = 0
     if config.structure:
@@ -433,14 +408,7 @@ def core_step(
 
     if config.liquidity:
         levels = core.liquidity
-        if (
-            (found != 0)
-            | (high > levels.near[1])
-            | (-low > levels.near[0])
-            | (levels.raids[0] + levels.raids[1] > 0)
-        ):
+        if (found != 0) | (high > levels.near[1]) | (-low > levels.near[0]):
             run_for_liquidity(config, core, events, found, t, now, high, low, close)
 
-    if core.dealing.whole[RANGE_LEG] != 0:
-        follow(config, core.dealing, events, now, high, low, close)
-    counters[BARS] = t + 1
+    follow(config, core.dealing, events, now, high, low, close)

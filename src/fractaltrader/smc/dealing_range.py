@@ -19,14 +19,13 @@ from fractaltrader.smc.events import (
     FloatArray,
     IntArray,
     emit,
-    emit_if,
 )
 from fractaltrader.smc.kernel import inlined, kernel
 
-# `price`: the range and the prices that bars are held against; of the newest bar its close and its
-# extreme against the leg, and the outermost such extreme since the later swing was known, both
-# times the sign against the leg, so that "deeper" is always "greater".
-BOTTOM, TOP, EQUILIBRIUM, OTE_LOW, OTE_HIGH, NEXT_MARK, LAST_CLOSE, BACK, DEEPEST = range(9)
+# `price`: the range and the prices that bars are held against; the outermost prices since the later
+# swing was known; and the closes, strictly between CALM_LOW and CALM_HIGH, that would say nothing.
+BOTTOM, TOP, EQUILIBRIUM, OTE_LOW, OTE_HIGH, NEXT_MARK = range(6)
+LOWEST, HIGHEST, CALM_LOW, CALM_HIGH = range(6, 10)
 # `whole`: the leg's direction (0: no range), the base bar it ends at, the RANGE event, which half
 # the close is in, whether it is in the entry zone, the next mark, and the base bar of the last
 # swing of each side.
@@ -40,14 +39,17 @@ NAN = float("nan")
 class Dealing(NamedTuple):
     """The range, its readings and what was last said about it."""
 
-    price: FloatArray  # [9]
+    price: FloatArray  # [10]
     whole: IntArray  # [8]
     swings: FloatArray  # [2]: the last alternating low and high; NaN for none
 
 
 def new_dealing() -> Dealing:
     """No range."""
-    return Dealing(np.full(9, np.nan), np.zeros(8, np.int64), np.full(2, np.nan))
+    price = np.full(10, np.nan)
+    price[LOWEST], price[HIGHEST] = np.inf, -np.inf
+    price[CALM_LOW], price[CALM_HIGH] = -np.inf, np.inf
+    return Dealing(price, np.zeros(8, np.int64), np.full(2, np.nan))
 
 
 @kernel
@@ -64,6 +66,7 @@ def place_marks(dealing: Dealing) -> None:
     price[OTE_HIGH] = max(near, far)
     mark = dealing.whole[MARK]
     price[NEXT_MARK] = end - leg * MARKS[mark] * span if mark < 5 else -leg * np.inf
+    price[CALM_LOW] = np.inf  # the next close has to be looked at
 
 
 @inlined
@@ -81,6 +84,8 @@ def add_point(
     # A pair that does not span a range (or the first swing of all, with NaN) ends the old one.
     if not top > bottom:
         whole[LEG] = 0
+        dealing.price[CALM_LOW] = -np.inf
+        dealing.price[CALM_HIGH] = np.inf
         return
     whole[LEG] = 1 if whole[HIGH_BAR] >= whole[LOW_BAR] else -1
     whole[LEG_END] = max(whole[HIGH_BAR], whole[LOW_BAR])
@@ -89,7 +94,8 @@ def add_point(
     whole[INSIDE] = 0
     dealing.price[BOTTOM] = bottom
     dealing.price[TOP] = top
-    dealing.price[DEEPEST] = -top if whole[LEG] > 0 else bottom
+    dealing.price[LOWEST] = top
+    dealing.price[HIGHEST] = bottom
     place_marks(dealing)
     whole[RANGE_ID] = emit(
         events, RANGE, whole[LEG], label, now, label, swing, 2,
@@ -102,40 +108,63 @@ def follow(
     config: EngineConfig, dealing: Dealing, events: EventBuffer, now: int, high: float, low: float,
     close: float,
 ) -> None:  # fmt: skip
-    """Hold a bar against the range, and emit which part of it the close came to."""
+    """Hold a bar against the range."""
     price = dealing.price
-    whole = dealing.whole
-    leg = whole[LEG]
-    back = max(-leg * high, -leg * low)
-    price[LAST_CLOSE] = close
-    price[BACK] = back
-    price[DEEPEST] = max(price[DEEPEST], back)
+    price[LOWEST] = min(price[LOWEST], low)
+    price[HIGHEST] = max(price[HIGHEST], high)
+    if config.range_each_bar | (close <= price[CALM_LOW]) | (close >= price[CALM_HIGH]):
+        look_closely(config, dealing, events, now, high, low, close)
+
+
+@kernel
+def look_closely(
+    config: EngineConfig, dealing: Dealing, events: EventBuffer, now: int, high: float, low: float,
+    close: float,
+) -> None:  # fmt: skip
+    """Hold a bar against the range when it may say something."""
+    price = dealing.price
+    if dealing.whole[LEG] == 0:
+        return
     if config.trailing_range and (high > price[TOP] or low < price[BOTTOM]):
         price[TOP] = max(price[TOP], high)
         price[BOTTOM] = min(price[BOTTOM], low)
         place_marks(dealing)
+    place_close(dealing, events, now, close)
+    if config.retracements:
+        retrace(dealing, events, now)
+
+
+@inlined
+def place_close(dealing: Dealing, events: EventBuffer, now: int, close: float) -> None:
+    """Emit which part of the range the close came to, and find the closes that stay in it."""
+    price = dealing.price
+    whole = dealing.whole
     origin = whole[LEG_END]
-    bottom = price[BOTTOM]
-    top = price[TOP]
-    before = whole[HALF_]
-    half = int(close > price[EQUILIBRIUM]) - int(close < price[EQUILIBRIUM])
-    half = before if half == 0 else half
-    whole[HALF_] = half
-    emit_if(
-        half != before, events, PREMIUM if half > 0 else DISCOUNT, half, now, now, origin,
-        whole[RANGE_ID], 1, price[EQUILIBRIUM], bottom, top,
-    )  # fmt: skip
+    middle = price[EQUILIBRIUM]
+    half = whole[HALF_] if close == middle else 1 if close > middle else -1
+    if half != whole[HALF_]:
+        whole[HALF_] = half
+        emit(
+            events, PREMIUM if half > 0 else DISCOUNT, half, now, now, origin, whole[RANGE_ID], 1,
+            middle, price[BOTTOM], price[TOP],
+        )  # fmt: skip
     low_edge = price[OTE_LOW]
     high_edge = price[OTE_HIGH]
     inside = int((close >= low_edge) & (close <= high_edge))
-    entered = inside > whole[INSIDE]
+    if inside > whole[INSIDE]:
+        leg = whole[LEG]
+        emit(
+            events, OTE, leg, now, now, origin, whole[RANGE_ID], 1,
+            high_edge if leg > 0 else low_edge, low_edge, high_edge,
+        )  # fmt: skip
     whole[INSIDE] = inside
-    emit_if(
-        entered, events, OTE, leg, now, now, origin, whole[RANGE_ID], 1,
-        high_edge if leg > 0 else low_edge, low_edge, high_edge,
-    )  # fmt: skip
-    if config.retracements:
-        retrace(dealing, events, now)
+    calm_low = -np.inf
+    calm_high = np.inf
+    for edge in (middle, low_edge, high_edge):
+        calm_low = max(calm_low, edge) if edge <= close else calm_low
+        calm_high = min(calm_high, edge) if edge >= close else calm_high
+    price[CALM_LOW] = calm_low
+    price[CALM_HIGH] = calm_high
 
 
 @kernel
@@ -144,7 +173,9 @@ def retrace(dealing: Dealing, events: EventBuffer, now: int) -> None:
     price = dealing.price
     whole = dealing.whole
     leg = whole[LEG]
-    while whole[MARK] < 5 and price[DEEPEST] >= -leg * price[NEXT_MARK]:
+    # Times the sign against the leg, so that "deeper" is "greater".
+    deepest = -price[LOWEST] if leg > 0 else price[HIGHEST]
+    while whole[MARK] < 5 and deepest >= -leg * price[NEXT_MARK]:
         whole[MARK] += 1
         emit(
             events, RETRACED, leg, now, now, whole[LEG_END], whole[RANGE_ID], whole[MARK],
@@ -154,24 +185,23 @@ def retrace(dealing: Dealing, events: EventBuffer, now: int) -> None:
 
 
 @kernel
-def position(dealing: Dealing) -> float:
-    """Where the newest close lies in the range: 0 at its low, 1 at its high; NaN without one."""
+def position(dealing: Dealing, close: float) -> float:
+    """Where a close lies in the range: 0 at its low, 1 at its high; NaN without a range."""
     if dealing.whole[LEG] == 0:
         return NAN
     price = dealing.price
-    return float((price[LAST_CLOSE] - price[BOTTOM]) / (price[TOP] - price[BOTTOM]))
+    return float((close - price[BOTTOM]) / (price[TOP] - price[BOTTOM]))
 
 
 @kernel
-def retraced(dealing: Dealing, deepest: bool) -> float:
-    """How much of the leg the newest bar (or the deepest since its swing) went back, else NaN.
+def retraced(dealing: Dealing, low: float, high: float) -> float:
+    """How much of the leg a bar of these extremes went back: 0 at the leg's end, 1 at its start.
 
-    0 at the leg's end, 1 at its start.
+    NaN without a range. The LOWEST and HIGHEST of the range give its deepest retracement.
     """
     leg = dealing.whole[LEG]
     if leg == 0:
         return NAN
     price = dealing.price
-    back = -leg * (price[DEEPEST] if deepest else price[BACK])
-    end = price[TOP] if leg > 0 else price[BOTTOM]
-    return float(max(leg * (end - back), 0.0) / (price[TOP] - price[BOTTOM]))
+    depth = price[TOP] - low if leg > 0 else high - price[BOTTOM]
+    return float(max(depth, 0.0) / (price[TOP] - price[BOTTOM]))

@@ -19,6 +19,7 @@ from fractaltrader.smc.events import (
     FIRST_ID,
     HOLE,
     TAG,
+    TIMEFRAME_SHIFT,
     Event,
     EventBuffer,
     EventColumns,
@@ -40,7 +41,9 @@ __all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "detect_events", "new_sta
 
 # `clock`: open time of the last bar and the shortest step so far (the bar's length unless given).
 # Running sums are taken afresh at the first bar after AFRESH, which depends on time alone.
-LAST_TIME, BAR_MS, AFRESH = range(3)
+# NEXT is the earlier of it and the end of the day.
+LAST_TIME, BAR_MS, AFRESH, NEXT = range(4)
+HOLED, RENEWED = 1, 2  # what `look_at_clock` says of a bar
 AFRESH_BARS = 64
 # `htf_span`: end of the higher bar that is being built, whether it holds bars, and
 # whether bars were missing before it. `htf_bar`: its prices and volume.
@@ -58,7 +61,7 @@ class EngineState(NamedTuple):
 
     cores: tuple[Core, ...]  # the base timeframe, then the higher ones
     ids: IntArray  # [1]: the next event's id
-    clock: IntArray  # [3]
+    clock: IntArray  # [4]
     close: FloatArray  # [1]: of the last bar
     periods: Periods
     sessions: SessionState
@@ -69,9 +72,9 @@ class EngineState(NamedTuple):
 def new_state(config: EngineConfig) -> EngineState:
     """The state before the first bar."""
     return EngineState(
-        tuple(new_core(config, k) for k in range(1 + MOST_TIMEFRAMES)),
+        tuple(new_core(config) for _ in range(1 + MOST_TIMEFRAMES)),
         np.zeros(1, np.int64),
-        np.zeros(3, np.int64),
+        np.array([_BEFORE_ALL, 0, _BEFORE_ALL, _BEFORE_ALL]),
         np.zeros(1),
         new_periods(),
         new_session_state(),
@@ -143,44 +146,62 @@ def next_closed(
 
 
 @kernel
-def missing_bars(
-    state: EngineState, events: EventBuffer, now: int, bar_ms: int, away: int, open_: float
-) -> None:
-    """Emit that bars are missing before this one."""
+def irregular(
+    config: EngineConfig, state: EngineState, events: EventBuffer, now: int, time: int, open_: float
+) -> bool:
+    """Learn the bars' length where it is not given; whether bars are missing before this one."""
+    clock = state.clock
+    away = time - clock[LAST_TIME]
+    bar_ms = config.bar_ms
+    if now == 0:
+        clock[BAR_MS] = bar_ms
+        return False
+    if bar_ms == 0:
+        bar_ms = away if clock[BAR_MS] == 0 else min(away, clock[BAR_MS])
+    clock[BAR_MS] = bar_ms
+    if away <= bar_ms:
+        return False
     close = state.close[0]
     emit(
         events, HOLE, 0, now, now, now, -1, away // bar_ms - 1, close,
         min(close, open_), max(close, open_),
     )  # fmt: skip
+    return True
 
 
 @inlined
-def calendar_step(
-    config: EngineConfig, state: EngineState, events: EventBuffer, now: int, time: int,
-    open_: float, high: float, low: float, close: float,
-) -> bool:  # fmt: skip
-    """Holes, periods and sessions of one bar; whether bars are missing before it."""
+def turn(
+    config: EngineConfig, state: EngineState, events: EventBuffer, now: int, time: int
+) -> bool:
+    """The first bar from NEXT on may begin a day; whether running sums are to be taken afresh."""
     clock = state.clock
-    hole = False
-    bar_ms = config.bar_ms
-    if now > 0:
-        away = time - clock[LAST_TIME]
-        if bar_ms == 0:
-            bar_ms = away if clock[BAR_MS] == 0 else min(away, clock[BAR_MS])
-        if away > bar_ms:
-            hole = True
-            missing_bars(state, events, now, bar_ms, away, open_)
-    clock[LAST_TIME] = time
-    clock[BAR_MS] = bar_ms
-    state.close[0] = close
     if time >= state.periods.span[DAY, END]:
-        turn_day(config, state.periods, state.cores[0].liquidity, events, now, time, bar_ms)
-    take_in(state.periods, DAY, low, high, 1)
-    for place in range(config.session_count):
-        step_session(
-            config, state.sessions, events, place, now, time, bar_ms, open_, high, low
+        turn_day(
+            config, state.periods, state.cores[0].liquidity, events, now, time, clock[BAR_MS]
         )  # fmt: skip
-    return hole
+    afresh = time >= clock[AFRESH]
+    if afresh:
+        span = AFRESH_BARS * max(clock[BAR_MS], 1)
+        clock[AFRESH] = (time // span + 1) * span
+    clock[NEXT] = min(clock[AFRESH], state.periods.span[DAY, END])
+    return bool(afresh)
+
+
+@kernel
+def look_at_clock(
+    config: EngineConfig, state: EngineState, events: EventBuffer, now: int, time: int, open_: float
+) -> int:
+    """What the time of a bar says that is not one step after the last, or the first from NEXT on.
+
+    HOLED when bars are missing before it, RENEWED when running sums are to be taken afresh.
+    """
+    clock = state.clock
+    said = 0
+    if time - clock[LAST_TIME] != clock[BAR_MS]:
+        said += HOLED * irregular(config, state, events, now, time, open_)
+    if time >= clock[NEXT]:
+        said += RENEWED * turn(config, state, events, now, time)
+    return said
 
 
 @inlined
@@ -197,17 +218,24 @@ def step(
 ) -> None:
     """Take in one closed bar, opened at epoch ms `time`, and append what its close makes known."""
     now = state.cores[0].counters[BARS]
-    events.size[FIRST_ID] = state.ids[0] - events.size[0]
     events.size[TAG] = 0
-    hole = calendar_step(config, state, events, now, time, open_, high, low, close)
+    clock = state.clock
+    said = 0
+    if (time - clock[LAST_TIME] != clock[BAR_MS]) | (time >= clock[NEXT]):
+        said = look_at_clock(config, state, events, now, time, open_)
+    hole = said & HOLED != 0
+    afresh = said & RENEWED != 0
+    clock[LAST_TIME] = time
+    state.close[0] = close
+    take_in(state.periods, DAY, low, high, 1)
+    for place in range(config.session_count):
+        step_session(
+            config, state.sessions, events, place, now, time, clock[BAR_MS], open_, high, low
+        )  # fmt: skip
     # One loop over the timeframes, base first, so that machine code holds the detectors once.
     core_open, core_high, core_low, core_close, core_volume = open_, high, low, close, volume
     place = 0
     cursor = 0
-    afresh = time >= state.clock[AFRESH]
-    if afresh:
-        span = AFRESH_BARS * max(state.clock[BAR_MS], 1)
-        state.clock[AFRESH] = (time // span + 1) * span
     while place >= 0:
         core_step(
             config, state.cores[place], events, now, hole, afresh, core_open, core_high, core_low,
@@ -218,6 +246,7 @@ def step(
             cursor = next_closed(config, state, cursor, time, open_, high, low, close, volume)
             if cursor > 0:
                 place = (cursor + 1) // 2
+                events.size[TAG] = place << TIMEFRAME_SHIFT
                 afresh = True
                 bar = state.htf_bar
                 core_open = bar[place - 1, H_OPEN]
@@ -226,6 +255,18 @@ def step(
                 core_close = bar[place - 1, H_CLOSE]
                 core_volume = bar[place - 1, H_VOLUME]
                 hole = state.htf_span[place - 1, H_HOLE] == 1
+
+
+@inlined
+def begin(state: EngineState, events: EventBuffer) -> None:
+    """Empty the buffer for the events of the next bars."""
+    events.size[0] = 0
+    events.size[FIRST_ID] = state.ids[0]
+
+
+@inlined
+def end(state: EngineState, events: EventBuffer) -> None:
+    """Count the events of the bars since `begin`."""
     state.ids[0] = events.size[FIRST_ID] + events.size[0]
 
 
@@ -257,10 +298,12 @@ def run(
         if bar == len(close):
             complete = True
             break
+        begin(state, events)
         while bar < len(close) and events.size[0] < FLUSH_ROWS:
             i = np.uint64(bar)
             step(config, state, events, time[i], open_[i], high[i], low[i], close[i], volume[i])
             bar += 1
+        end(state, events)
     progress[0] = bar
     progress[1] = done
     return complete
@@ -272,8 +315,9 @@ def step_in(
     time: int, open_: float, high: float, low: float, close: float, volume: float,
 ) -> None:  # fmt: skip
     """`step` on arrays of one record each."""
-    events[0].size[0] = 0
+    begin(state[0], events[0])
     step(config[0], state[0], events[0], time, open_, high, low, close, volume)
+    end(state[0], events[0])
 
 
 class SmcEngine:
@@ -329,8 +373,7 @@ class SmcEngine:
     def restore(self, snapshot: bytes) -> None:
         """Continue where a snapshot of the same parameters left off; else UserError."""
         unpack_into(self.state, self._owner, snapshot)
-        seen = self.state.cores[0].counters[BARS] > 0
-        self._last = int(self.state.clock[LAST_TIME]) if seen else _BEFORE_ALL
+        self._last = int(self.state.clock[LAST_TIME])
 
     @property
     def _owner(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractaltrader.smc.kernel import inlined, kernel
+from fractaltrader.smc.kernel import inlined, kernel, nth
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -134,12 +134,13 @@ def new_buffer(capacity: int) -> EventBuffer:
     return EventBuffer._make([*columns, np.zeros(3, np.int64)])
 
 
-@inlined
-def write(
-    events: EventBuffer, row: int, kind: int, side: int, at: int, known: int, origin: int,
-    ref: int, members: int, level: float, low: float, high: float,
-) -> None:  # fmt: skip
-    """Fill a row that does not count yet."""
+@kernel
+def emit(
+    events: EventBuffer, kind: int, side: int, at: int, known: int, origin: int, ref: int,
+    members: int, level: float, low: float, high: float,
+) -> int:  # fmt: skip
+    """Append one event and return its id."""
+    row = nth(events.size[0])
     events.kind[row] = kind + events.size[TAG]
     events.side[row] = side
     events.at[row] = at
@@ -150,29 +151,8 @@ def write(
     events.level[row] = level
     events.low[row] = low
     events.high[row] = high
-
-
-@kernel
-def emit(
-    events: EventBuffer, kind: int, side: int, at: int, known: int, origin: int, ref: int,
-    members: int, level: float, low: float, high: float,
-) -> int:  # fmt: skip
-    """Append one event and return its id."""
-    row = events.size[0]
-    write(events, row, kind, side, at, known, origin, ref, members, level, low, high)
     events.size[0] = row + 1
     return int(events.size[FIRST_ID] + row)
-
-
-@inlined
-def emit_if(
-    when: bool, events: EventBuffer, kind: int, side: int, at: int, known: int, origin: int,
-    ref: int, members: int, level: float, low: float, high: float,
-) -> None:  # fmt: skip
-    """Append one event or not, without a branch: for what no processor can foresee."""
-    row = events.size[0]
-    write(events, row, kind, side, at, known, origin, ref, members, level, low, high)
-    events.size[0] = row + when
 
 
 def records(events: EventBuffer) -> list[Event]:

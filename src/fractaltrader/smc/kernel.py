@@ -38,6 +38,15 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     return kernel(function)
 
 
+@inlined
+def nth(place: int) -> int:
+    """A place in an array, as the hottest kernels write it: machine code need not ask its sign.
+
+    Otherwise it does so at every access, because negative places count from the end.
+    """
+    return place & 0xFFFF
+
+
 @cache
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The machine-code version of a kernel and, through it, of every kernel it calls.

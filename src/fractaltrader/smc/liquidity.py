@@ -33,7 +33,9 @@ PERIOD = 0
 class Liquidity(NamedTuple):
     """Row 0 is lows, row 1 highs."""
 
-    near: FloatArray  # [2]: price of the nearest untouched level; inf when there is none
+    # [2]: beyond which a bar has to do with levels: the price of the nearest untouched one, inf
+    # when there is none; -inf while penetrated ones wait.
+    near: FloatArray
     price: FloatArray  # [2, MOST_LEVELS]: untouched levels, nearest last
     info: IntArray  # [2, MOST_LEVELS, 3]: ORIGIN_BAR, COUNT of swings, SOURCE event id
     size: IntArray  # [3]: untouched levels, and the most a side may remember
@@ -55,6 +57,14 @@ def new_liquidity(most: int) -> Liquidity:
     )
 
 
+@inlined
+def refresh_near(levels: Liquidity, row: int) -> None:
+    """Keep the guard equal to what the side waits for."""
+    size = levels.size[row]
+    nearest = levels.price[row, size - 1] if size > 0 else np.inf
+    levels.near[row] = -np.inf if levels.raids[row] > 0 else nearest
+
+
 @kernel
 def drop(levels: Liquidity, row: int, place: int) -> None:
     """Forget one untouched level; the rest keep their order."""
@@ -64,7 +74,7 @@ def drop(levels: Liquidity, row: int, place: int) -> None:
         for column in range(3):
             levels.info[row, i, column] = levels.info[row, i + 1, column]
     levels.size[row] = size
-    levels.near[row] = levels.price[row, size - 1] if size > 0 else np.inf
+    refresh_near(levels, row)
 
 
 @kernel
@@ -83,7 +93,7 @@ def insert(
     levels.info[row, place, COUNT] = members
     levels.info[row, place, SOURCE] = source
     levels.size[row] += 1
-    levels.near[row] = levels.price[row, levels.size[row] - 1]
+    refresh_near(levels, row)
 
 
 @kernel
@@ -180,6 +190,7 @@ def _end(
         for column in range(5):
             info[row, i, column] = info[row, i + 1, column]
     levels.raids[row] = size
+    refresh_near(levels, row)
 
 
 @inlined
@@ -198,7 +209,7 @@ def penetrate(levels: Liquidity, row: int, t: int, now: int, reach: float) -> No
         count += 1
     levels.raids[row] = count
     levels.size[row] = size
-    levels.near[row] = levels.price[row, size - 1] if size > 0 else np.inf
+    refresh_near(levels, row)
 
 
 @inlined

@@ -17,7 +17,11 @@ NAN = float("nan")
 
 def new_window(capacity: int = CAPACITY) -> FloatArray:
     """An empty ring of bars [capacity, 6]."""
-    return np.zeros((capacity, 6))
+    window = np.zeros((capacity, 6))
+    # No gap to a bar that was never there.
+    window[:, HIGH_] = np.inf
+    window[:, LOW_] = -np.inf
+    return window
 
 
 @inlined

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fractaltrader.smc.clauses import EngineConfig
 from fractaltrader.smc.events import (
     EXPIRED,
     FVG_TOUCHED,
@@ -20,7 +21,7 @@ from fractaltrader.smc.events import (
     IntArray,
     emit,
 )
-from fractaltrader.smc.kernel import inlined, kernel
+from fractaltrader.smc.kernel import inlined, kernel, nth
 
 # Columns of `price`: what each stage waits for, as price meets it; the zone's edges as they are.
 NEAR, SECOND, FAR, AFTER, BOTTOM, TOP = range(6)
@@ -28,6 +29,7 @@ NEAR, SECOND, FAR, AFTER, BOTTOM, TOP = range(6)
 # blocks apart (the other stages' kinds follow it); its stage; the first that only a close beyond
 # its price ends; the last; event id; base bar it comes from; own bar at which it became known.
 FIRST_KIND, STAGE, FIRM, LAST, ID_, LABEL_, BORN = range(7)
+WIDTH = 8  # of their rows: a cache line
 NEVER = 1 << 62
 LIMIT = 2
 MOST_ZONES = 64
@@ -46,23 +48,13 @@ class Zones(NamedTuple):
     size: IntArray  # [3]: zones a side, and the most it may remember
     trigger: FloatArray  # [2, 1 + MOST_ZONES]: the price each waits for, nearest last
     slot: IntArray  # [2, 1 + MOST_ZONES]: where the zone is
-    price: FloatArray  # [2, MOST_ZONES, 6]: NEAR … TOP
-    info: IntArray  # [2, MOST_ZONES, 7]: FIRST_KIND … BORN
+    price: FloatArray  # [2, MOST_ZONES, WIDTH]: NEAR … TOP
+    info: IntArray  # [2, MOST_ZONES, WIDTH]: FIRST_KIND … BORN
     failed_price: FloatArray  # [2, FAILED, 2]: invalidated blocks that wait for the opposite break
     failed_info: IntArray  # [2, FAILED, 2]: event id and base bar of the block
     failed: IntArray  # [2]
     united: FloatArray  # [2, 2]: low and high of the open gap that a new one may join; NaN for none
     members: IntArray  # [2]: gaps in it
-
-
-class Way(NamedTuple):
-    """One bar as the zones of one side see it."""
-
-    way: int  # -1 towards bullish zones, +1 towards bearish ones
-    t: int
-    now: int
-    reach: float  # the extreme times the way
-    close: float  # the close times the way
 
 
 def new_zones(most: int) -> Zones:
@@ -73,8 +65,8 @@ def new_zones(most: int) -> Zones:
         np.array([0, 0, most]),
         np.full((2, 1 + MOST_ZONES), np.inf),
         np.array([np.arange(-1, MOST_ZONES)] * 2),
-        np.zeros((2, MOST_ZONES, 6)),
-        np.zeros((2, MOST_ZONES, 7), np.int64),
+        np.zeros((2, MOST_ZONES, WIDTH)),
+        np.zeros((2, MOST_ZONES, WIDTH), np.int64),
         np.zeros((2, FAILED, 2)),
         np.zeros((2, FAILED, 2), np.int64),
         np.zeros(2, np.int64),
@@ -88,10 +80,12 @@ def put(zones: Zones, row: int, place: int, trigger: float, slot: int) -> None:
     """Put a slot into the sorted list of those before `place`, which may be overwritten."""
     triggers = zones.trigger
     slots = zones.slot
-    while triggers[row, place - 1] < trigger:
-        triggers[row, place] = triggers[row, place - 1]
-        slots[row, place] = slots[row, place - 1]
-        place -= 1
+    before = nth(place - 1)
+    while triggers[row, before] < trigger:
+        triggers[row, place] = triggers[row, before]
+        slots[row, place] = slots[row, before]
+        place = before
+        before = nth(place - 1)
     triggers[row, place] = trigger
     slots[row, place] = slot
 
@@ -99,7 +93,7 @@ def put(zones: Zones, row: int, place: int, trigger: float, slot: int) -> None:
 @inlined
 def refresh_near(zones: Zones, row: int) -> None:
     """Keep the guard equal to the nearest trigger."""
-    zones.near[row] = zones.trigger[row, zones.size[row]]
+    zones.near[row] = zones.trigger[row, nth(zones.size[row])]
 
 
 @inlined
@@ -173,14 +167,14 @@ def add_zone(
     Its first stage ends at the near edge, the second at the price `second`, all others at the far
     edge: by a wick that reaches it or, from stage `firm` on, by a close beyond it.
     """
-    row = (side + 1) >> 1
+    row = nth((side + 1) >> 1)
     way = -side
     if zones.size[row] == zones.size[LIMIT]:
         forget_oldest(zones, events, row, now)
     near = min(way * low, way * high)
     far = max(way * low, way * high)
-    size = zones.size[row] + 1
-    slot = zones.slot[row, size]
+    size = nth(zones.size[row] + 1)
+    slot = nth(zones.slot[row, size])
     price = zones.price
     price[row, slot, NEAR] = near
     price[row, slot, SECOND] = way * second
@@ -205,31 +199,32 @@ def add_zone(
 
 @inlined
 def advance(
-    zones: Zones, events: EventBuffer, bar: Way, row: int, slot: int, fill_close: bool,
-    wick_ends: bool,
+    zones: Zones, events: EventBuffer, side: int, now: int, row: int, slot: int, touch: float,
+    beyond: float,
 ) -> int:  # fmt: skip
-    """Take a zone through the stages that the bar ends, with an event for each; the next stage."""
+    """Take a zone through the stages that a bar ends, with an event for each; the next stage.
+
+    A wick has come as far as `touch`, what ends a firm stage as far as `beyond`.
+    """
     price = zones.price
     info = zones.info
-    first_kind = info[row, slot, FIRST_KIND]
+    kind = info[row, slot, FIRST_KIND]
+    before = info[row, slot, STAGE]
     firm = info[row, slot, FIRM]
     last = info[row, slot, LAST]
-    before = info[row, slot, STAGE]
-    touch = bar.close if fill_close and first_kind == FVG_TOUCHED else bar.reach
-    beyond = bar.reach if wick_ends and first_kind == OB_TOUCHED else bar.close
     stage = before
     while stage <= last:
-        level = price[row, slot, stage]
-        if not ((beyond > level) | ((stage < firm) & (touch >= level))):
+        level = price[row, slot, nth(stage)]
+        met = touch >= level if stage < firm else beyond > level
+        if not met:
             break
         emit(
-            events, first_kind + stage, -bar.way, bar.now, bar.now, info[row, slot, LABEL_],
-            info[row, slot, ID_], 1, bar.way * level, price[row, slot, BOTTOM],
-            price[row, slot, TOP],
+            events, kind + stage, side, now, now, info[row, slot, LABEL_], info[row, slot, ID_], 1,
+            -side * level, price[row, slot, BOTTOM], price[row, slot, TOP],
         )  # fmt: skip
         stage += 1
     info[row, slot, STAGE] = stage
-    if first_kind == FVG_TOUCHED and before <= FAR < stage:
+    if (kind == FVG_TOUCHED) & (before <= FAR) & (stage > FAR):
         part_united(zones, row, slot)
     return int(stage)
 
@@ -253,26 +248,35 @@ def remember_failed(zones: Zones, row: int, slot: int) -> None:
 
 @inlined
 def visit(
-    zones: Zones, events: EventBuffer, bar: Way, fill_close: bool, wick_ends: bool, breakers: bool
-) -> None:
-    """Hold a bar against every zone it reaches on one side, nearest first."""
-    row = (1 - bar.way) >> 1
+    config: EngineConfig, zones: Zones, events: EventBuffer, side: int, now: int, extreme: float,
+    close: float,
+) -> None:  # fmt: skip
+    """Hold a bar against every zone of a side that its extreme reaches, nearest first."""
+    row = (side + 1) >> 1
+    reach = -side * extreme
+    firm = -side * close
+    gap_touch = firm if config.fvg_fill_close else reach
+    block_end = reach if config.block_wick_invalidates else firm
     triggers = zones.trigger
-    size = zones.size[row]
+    size = nth(zones.size[row])
     place = size
     ended = 0
-    while bar.reach >= triggers[row, place]:
-        slot = zones.slot[row, place]
-        stage = advance(zones, events, bar, row, slot, fill_close, wick_ends)
+    while reach >= triggers[row, place]:
+        slot = nth(zones.slot[row, place])
+        kind = zones.info[row, slot, FIRST_KIND]
+        touch = gap_touch if kind == FVG_TOUCHED else reach
+        beyond = block_end if kind == OB_TOUCHED else firm
+        stage = advance(zones, events, side, now, row, slot, touch, beyond)
         if stage > zones.info[row, slot, LAST]:
             ended += 1
             triggers[row, place] = -np.inf  # sorted behind all others
-            if breakers and zones.info[row, slot, FIRST_KIND] == OB_TOUCHED:
+            if config.breakers and kind == OB_TOUCHED:
                 remember_failed(zones, row, slot)
         else:
-            triggers[row, place] = zones.price[row, slot, stage]
-        place -= 1
-    for i in range(place + 1, size + 1):
-        put(zones, row, i, triggers[row, i], zones.slot[row, i])
+            triggers[row, place] = zones.price[row, slot, nth(stage)]
+        place = nth(place - 1)
+    while place < size:
+        place = nth(place + 1)
+        put(zones, row, place, triggers[row, place], zones.slot[row, place])
     zones.size[row] = size - ended
     refresh_near(zones, row)

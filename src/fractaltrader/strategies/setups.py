@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from fractaltrader.market import Timeframe
 from fractaltrader.smc.clauses import EngineConfig, EngineParameters
 from fractaltrader.smc.core import BARS, BIAS, NOW, Core
-from fractaltrader.smc.engine import EngineState
+from fractaltrader.smc.engine import EngineState, begin, end
 from fractaltrader.smc.engine import step as engine_step
 from fractaltrader.smc.events import EventBuffer, FloatArray
 from fractaltrader.smc.kernel import kernel
@@ -115,8 +115,9 @@ def detect_bar(
     open_: float, high: float, low: float, close: float, volume: float,
 ) -> None:  # fmt: skip
     """Take one closed bar in; `events` then holds what its close makes known."""
-    events.size[0] = 0
+    begin(engine, events)
     engine_step(setup.engine, engine, events, time, open_, high, low, close, volume)
+    end(engine, events)
 
 
 @kernel
