@@ -67,7 +67,7 @@ def test_readings_of_the_range() -> None:
     """Place of the close, retracement of the bar and the deepest since the later swing."""
     engine = SmcEngine(EngineParameters(left=1, right=2), M15)
     dealing = engine.state.cores[0].dealing
-    for reading in (position(dealing), retraced(dealing, False), retraced(dealing, True)):
+    for reading in (position(dealing, 175), retraced(dealing, 160, 190)):
         assert isnan(reading)  # no range yet
     for bar in after((130, 160), (160, 175)):
         engine.on_bar(bar)

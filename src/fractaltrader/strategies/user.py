@@ -70,7 +70,7 @@ class Market(SmcEngine):
     @property
     def range_position(self) -> float:
         """Where the close lies in the dealing range: 0 its low, 1 its high; NaN without one."""
-        return position(self._core.dealing)
+        return position(self._core.dealing, float(self.state.close[0]))
 
     def levels(self, side: int) -> list[float]:
         """Untouched highs (side +1) or lows (-1), the nearest to price first, USDC."""
