@@ -41,9 +41,15 @@ test: $(STAMP) ## Run the tests
 slow-tests: $(STAMP) ## Measure which tests are too slow for the fast stage (on a calm machine)
 	$(BIN)/python -m pytest --hypothesis-profile=fast -m "not integration" --write-slow-tests
 
+# Slow tests take two to three times as long when traced. Those of these rooms cover what no other
+# test does; all others run as they are.
+TRACED := tests/certify tests/validation
+
 coverage: $(STAMP) ## Run the tests; fail below the floor of covered lines and branches
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow $(TRACED:%=--ignore=%)
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) -m slow $(TRACED)
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage xml --quiet
 	$(BIN)/coverage report

@@ -91,10 +91,13 @@ async def verdict(world: World, desk: Desk, wanted: Signal | None = None) -> tup
     """Whether an entry was decided on, and what the ledger says of it."""
     mid = float((await world.venue().mid_prices())["BTC"])
     bar = QUARTER.floor(world.exchange.now_ms()) - QUARTER.ms
-    intent = await decider(desk).decide(wanted or signal("BTC", bar, mid))
+    deciding = decider(desk)
+    entry = await deciding.decide(wanted or signal("BTC", bar, mid))
+    if entry is not None:
+        deciding.entered(entry)
     rows = desk.ledger._db.execute("SELECT verdict, detail FROM decisions").fetchall()
     ((name, detail),) = rows
-    return intent is not None, name, msgspec.json.decode(detail)["why"]
+    return entry is not None, name, msgspec.json.decode(detail)["why"]
 
 
 @pytest.mark.parametrize(("prepare", "answers", "name", "why"), CASES)
