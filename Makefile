@@ -43,7 +43,8 @@ slow-tests: $(STAMP) ## Measure which tests are too slow for the fast stage (on 
 
 # Slow tests take two to three times as long when traced. Those of these rooms cover what no other
 # test does; all others run as they are.
-TRACED := tests/certify tests/validation
+TRACED := tests/certify tests/validation tests/chart tests/data tests/keys tests/simulator/test_tape.py \
+          tests/cli/test_errors_and_limits.py tests/cli/test_keys_commands.py
 
 coverage: $(STAMP) ## Run the tests; fail below the floor of covered lines and branches
 	rm -f .coverage .coverage.*
