@@ -27,11 +27,16 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    folder = os.open(folder_name or os.curdir, os.O_RDONLY)
+    sync_folder(folder_name or os.curdir)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Make what was created, renamed or removed in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def write_file(path: Path, content: bytes) -> None:

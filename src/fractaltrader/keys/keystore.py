@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from fractaltrader.durable import sync_folder
 from fractaltrader.errors import UserError, did_you_mean
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.keys.private_files import (
     check_private,
     create_private,
     private_folder,
-    sync_folder,
 )
 
 # scrypt's N: 128 MB and half a second for each guess, and for us once at the start.

@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from fractaltrader.durable import sync_folder
 from fractaltrader.errors import UserError
 
 FILE_MODE = 0o600
@@ -55,12 +56,3 @@ def create_private(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was created, renamed or removed in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -129,11 +129,12 @@ def illegal(intent: Intent, instrument: Instrument) -> str | None:
     """Why the venue would refuse an order of this entry as it stands; None when it would not."""
     if not instrument.is_legal_size(intent.size):
         return f"size {intent.size} is not a whole number of lots of {instrument.lot}"
-    if min(intent.limit, intent.stop, intent.stop if intent.target is None else intent.target) <= 0:
-        return f"limit {intent.limit}, stop {intent.stop}, target {intent.target}: one is no price"
     side, target = intent.side, intent.target
+    prices = (intent.limit, intent.stop) if target is None else (intent.limit, intent.stop, target)
+    if min(prices) <= 0:
+        return f"limit {intent.limit}, stop {intent.stop}, target {target}: one is no price"
     # How far an exit may fill beyond its trigger is rounded when its order is made.
-    for price in (intent.limit, intent.stop, intent.stop if target is None else target):
+    for price in prices:
         if not instrument.is_legal_price(price):
             return f"price {price} is not on a tick"
     if intent.limit * intent.size < MIN_NOTIONAL:
