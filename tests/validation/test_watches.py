@@ -313,6 +313,11 @@ def losing_trades(_: object, __: object, ___: object, fills: list[Fill]) -> None
     fills += [fill(NOW_MS + number, "-1") for number in range(6)]
 
 
+def losing_trades_before_a_gain(_: object, __: object, ___: object, fills: list[Fill]) -> None:
+    losing_trades(_, __, ___, fills)
+    fills.append(fill(NOW_MS + 6, "1"))
+
+
 def entries_today(_: object, __: object, ___: object, fills: list[Fill]) -> None:
     ids = [client_order_id(decision_id("0xabc", "BTC", "s", n), Role.ENTRY) for n in range(30)]
     fills += [fill(NOW_MS + n, "0", start="0", cloid=one) for n, one in enumerate(ids)]
@@ -338,6 +343,7 @@ def silence(_: object, __: object, clock: SteppedClock, ___: object) -> None:
         (Cause.DRAWDOWN, loss_of(0.2)),
         (Cause.DAILY_LOSS, loss_of(0.05)),
         (Cause.CONSECUTIVE_LOSSES, losing_trades),
+        (Cause.CONSECUTIVE_LOSSES, losing_trades_before_a_gain),
         (Cause.TRADES_PER_DAY, entries_today),
         (Cause.ERRORS, failures),
         (Cause.REJECTED_ORDERS, refusals),
@@ -350,7 +356,7 @@ def test_a_trip_is_false_without_its_cause(
     """Each cause is told anew from the venue's side: a trip without it is a false stop, one with
     it is none, and a reset makes the operator vouch for what was."""
     truth = BreakerTruth(BreakerParameters(), wire, StreamWatch(clock), told, bar_ms=BAR_MS)
-    state, fills = BreakerState(), list[Fill]()
+    state, fills = BreakerState(clock_ms=NOW_MS), list[Fill]()
     Breaker(BreakerParameters(), state)
     truth.sample(NOW_MS, 1_000, working=True)
     state.latches[cause].trips = 1
@@ -369,9 +375,29 @@ def test_a_cause_that_nobody_can_tell_is_always_false(
 ) -> None:
     """A mismatch or a critical error has no cause on a venue that is well."""
     truth = BreakerTruth(BreakerParameters(), wire, StreamWatch(clock), told, bar_ms=BAR_MS)
-    state = BreakerState()
+    state = BreakerState(clock_ms=NOW_MS)
     Breaker(BreakerParameters(), state)
     state.latches[Cause.CRITICAL].trips = 1
     truth.judge(NOW_MS, state, [], working=False)
     assert told.numbers == [8]
     assert truth.trips == {"critical": 1}
+
+
+def test_a_life_that_has_not_opened_its_state_trips_nothing(
+    wire: WireWatch, told: Told, clock: SteppedClock
+) -> None:
+    """The latches of a bot that died before it had its state say nothing, so the trip that the
+    next one finds in the state is no new one."""
+    stream = StreamWatch(clock)
+    truth = BreakerTruth(BreakerParameters(), wire, stream, told, bar_ms=BAR_MS)
+    state, unopened = BreakerState(clock_ms=NOW_MS), BreakerState()
+    for each in (state, unopened):
+        Breaker(BreakerParameters(), each)
+    clock.set(NOW_MS + 2 * BAR_MS)
+    state.latches[Cause.STALE_DATA].trips = 1
+    truth.judge(clock.now_ms(), state, [], working=True)
+    stream.receives('{"channel":"candle"}')
+    while stream.silence_ms():
+        truth.judge(clock.now_ms(), unopened, [], working=True)
+    truth.judge(clock.now_ms(), state, [], working=True)
+    assert (told.numbers, truth.trips) == ([], {"stale_data": 1})

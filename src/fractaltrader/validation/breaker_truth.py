@@ -132,9 +132,11 @@ class BreakerTruth:
         self, now_ms: int, state: BreakerState, fills: Sequence[Fill], *, working: bool
     ) -> None:
         """Hold the breaker's latches against the truth."""
+        if not state.clock_ms:
+            return  # a life that has not opened its state yet
         self._trades.see(fills)
         entries = self._trades.entries_since(now_ms // DAY_MS * DAY_MS)
-        losses = self._trades.losses_in_a_row(self._since_ms)
+        losses = self._trades.most_losses_in_a_row(self._since_ms)
         silence_ms = self._stream.silence_ms()
         for cause, latch in state.latches.items():
             if latch.trips > self._seen.get(cause, 0):

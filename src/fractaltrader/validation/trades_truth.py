@@ -1,10 +1,13 @@
 """Trades told anew from the exchange's executions: entries of a day, losses in a row."""
 
+from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 
 from fractaltrader.live.intents import Role, identity_of
 from fractaltrader.simulator.state import Fill
+
+LOOKS = 4
 
 
 class TradesTruth:
@@ -14,10 +17,12 @@ class TradesTruth:
         self._seen = 0
         self._open: dict[str, Decimal] = {}  # by coin: profit so far, USDC, fees taken off
         self._closed: list[tuple[int, Decimal]] = []  # (closed ms, profit), without the zeros
+        self._looks = deque([0], maxlen=LOOKS)  # trades closed before each of the last looks
         self._entered: dict[str, int] = {}  # by decision, in order: first execution, ms
 
     def see(self, fills: Sequence[Fill]) -> None:
         """Take in the executions since the last time."""
+        self._looks.append(len(self._closed))
         for fill in fills[self._seen :]:
             self._see(fill)
         self._seen = len(fills)
@@ -42,11 +47,18 @@ class TradesTruth:
             count += 1
         return count
 
-    def losses_in_a_row(self, since_ms: int) -> int:
-        """The newest run of trades that lost, of those that closed after `since_ms`."""
+    def losses_in_a_row(self, since_ms: int, trades: int | None = None) -> int:
+        """The newest run of trades that lost, of those that closed after `since_ms`; as it was
+        when only so many `trades` had closed."""
         count = 0
-        for closed_ms, profit in reversed(self._closed):
+        for closed_ms, profit in reversed(self._closed[:trades]):
             if closed_ms <= since_ms or profit > 0:
                 break
             count += 1
         return count
+
+    def most_losses_in_a_row(self, since_ms: int) -> int:
+        """The same, the most that it was after any execution since a few looks ago: the bot learns
+        of them one by one, and a moment later."""
+        moments = range(self._looks[0], len(self._closed) + 1)
+        return max(self.losses_in_a_row(since_ms, trades) for trades in moments)
