@@ -133,28 +133,27 @@ def test_executions_the_venue_does_not_tell_yet(world: World) -> None:
 
 
 def test_adopting_without_candles_or_price(world: World) -> None:
-    """Somebody's position gets its stop by percent where candles cannot be read; where the venue
-    tells no price, none is guessed and the bot does not go on."""
+    """Somebody's position gets its stop at once though neither candles nor prices can be read, by
+    percent of what the venue values it at; in a coin that is not listed the bot does not go on."""
 
     async def play() -> None:
         world.days = 1
         world.reconcile = ReconcileParameters(orphan_positions="adopt")
         world.open()
-        answers: Answers = {"candleSnapshot": BROKEN}
-        desk = await desk_by_kind(world, answers)
+        desk = await desk_by_kind(world, {"candleSnapshot": BROKEN, "allMids": BROKEN})
         desk.timeframe = QUARTER
         await buy(world, "BTC", 1_000)
-        answers["allMids"] = instead({})
+        unlisted = desk.instruments.pop("BTC")
         with pytest.raises(CriticalError, match="was not opened by this bot"):
             await reconcile(desk, Executor(desk))
         assert world.naked_positions() != []
-        answers.pop("allMids")
-        mid = (await desk.venue.mid_prices())["BTC"]
+        desk.instruments["BTC"] = unlisted
         await reconcile(desk, Executor(desk))
         assert world.naked_positions() == []
         (stop,) = [o for o in await desk.venue.open_orders() if o.kind == "sl"]
+        mark = (await desk.venue.account()).positions["BTC"].mark_price
         assert stop.trigger_price is not None
-        assert abs(stop.trigger_price / mid - Decimal("0.95")) < Decimal("0.001")
+        assert abs(stop.trigger_price / mark - Decimal("0.95")) < Decimal("0.001")
         close(world, desk)
 
     run_virtual(play())

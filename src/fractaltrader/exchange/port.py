@@ -168,6 +168,16 @@ class Position:
     leverage: int
     liquidation_price: Decimal | None
 
+    @property
+    def value(self) -> Decimal:
+        """Notional at the mark price, USDC, signed as the size is."""
+        return self.size * self.entry_price + self.unrealized_pnl
+
+    @property
+    def mark_price(self) -> Decimal:
+        """What the venue values it at, and sets off its stop by."""
+        return self.value / self.size
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

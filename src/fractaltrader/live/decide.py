@@ -219,8 +219,7 @@ class Decider:
         ) or self._limits.liquidation_refusal(signal.side, price, signal.stop, added, held, equity)
 
     def _holding(self, position: Position) -> Holding:
-        """At the mark price: entry notional and what it has gained since."""
-        notional = abs(float(position.size * position.entry_price + position.unrealized_pnl))
+        notional = abs(float(position.value))
         return Holding(position.coin, notional, self._max_leverage(position.coin))
 
     def _max_leverage(self, coin: str) -> int:

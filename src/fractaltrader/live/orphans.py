@@ -39,12 +39,11 @@ async def take_care_of_orphans(desk: Desk, account: Account, orders: list[OpenOr
 async def _adopt(desk: Desk, position: Position, orders: list[OpenOrder]) -> None:
     coin, now = position.coin, desk.clock.now_ms()
     resting = covering(position, orders)
-    mid = (await desk.venue.mid_prices()).get(coin)
-    if mid is None or coin not in desk.instruments:
+    if coin not in desk.instruments or not position.entry_price:
         desk.incident("orphan position", f"{coin} {position.size}: the venue tells no price")
         return
     triggers = [order.trigger_price for order in resting if order.trigger_price is not None]
-    stop = triggers[0] if triggers else await _stop_price(desk, position, mid)
+    stop = triggers[0] if triggers else await _stop_price(desk, position)
     intent = intent_to_hold(desk.account, position, stop, now)
     desk.adopt(intent, position.size)
     desk.incident("orphan position", f"{coin} {position.size} adopted with a stop at {stop}")
@@ -70,9 +69,10 @@ def intent_to_hold(account: str, position: Position, stop: Decimal, now_ms: int)
     )
 
 
-async def _stop_price(desk: Desk, position: Position, mid: Decimal) -> Decimal:
+async def _stop_price(desk: Desk, position: Position) -> Decimal:
     instrument, rules = desk.instruments[position.coin], desk.reconcile
-    distance = mid * Decimal(str(rules.adopt_stop_percent)) / 100
+    price = position.mark_price
+    distance = price * Decimal(str(rules.adopt_stop_percent)) / 100
     if desk.timeframe is not None:
         try:
             average = await _true_range(desk, position.coin, desk.timeframe)
@@ -80,7 +80,7 @@ async def _stop_price(desk: Desk, position: Position, mid: Decimal) -> Decimal:
             average = None
         if average:
             distance = Decimal(str(average * rules.adopt_stop_atr))
-    return stop_at(position, mid, distance, instrument)
+    return stop_at(position, price, distance, instrument)
 
 
 async def _true_range(desk: Desk, coin: str, timeframe: Timeframe) -> float | None:
