@@ -15,5 +15,5 @@ def did_you_mean(name: str, known: list[str]) -> str:
     """A suggestion for a misspelt name, ready to append to an error; empty when nothing is near."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -99,6 +99,9 @@ def test_silence_and_frames() -> None:
     order's among orders only."""
     assert short(classify_silence(feed=False)) == (TransientError, 106, True)
     assert short(classify_silence(feed=True)) == (TransientError, 107, True)
+    assert classify_silence(feed=True).remedy == (
+        "the stream reconnects, subscribes anew and asks for what it missed"
+    )
     frame = 'Already subscribed: {"type":"l2Book"}'
     assert short(classify_frame(frame)) == (HarmlessError, 100, True)
     assert short(classify_refusal(frame)) == (RejectedError, None, False)
@@ -174,5 +177,6 @@ def test_an_error_by_itself_is_recognised_and_empty() -> None:
 def test_a_misspelt_name_gets_one_suggestion() -> None:
     """The nearest one, or none; and a user's error ends a command with 2."""
     assert did_you_mean("BTG", ["ETH", "BTC", "BTCB"]) == "; did you mean 'BTC'?"
+    assert did_you_mean("BTCX", ["BTCB", "BTC"]) == "; did you mean 'BTC'?"
     assert did_you_mean("zzz", ["ETH", "BTC"]) == ""
     assert UserError.exit_code == 2

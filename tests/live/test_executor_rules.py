@@ -16,6 +16,7 @@ from fractaltrader.exchange.errors import TransientError
 from fractaltrader.exchange.port import OpenOrder, Position, Side
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
+from fractaltrader.live.intents import exit_orders
 from fractaltrader.live.protection import (
     NAKED_BOUND_MS,
     covering,
@@ -30,21 +31,24 @@ from fractaltrader.simulator.virtual_time import run_virtual
 
 
 class Asked(dict[str, Answer]):
-    """How the test answers, and how the orders of each action were to be grouped."""
+    """How the test answers, how the orders of each action were to be grouped, and their sizes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.groupings: list[str] = []
+        self.sizes: list[list[Decimal]] = []
 
 
 class Grouped(ByKind):
-    """Notes the grouping of every action."""
+    """Notes the grouping and the sizes of every action that places orders."""
 
     answers: Asked
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         action = msgspec.json.decode(body).get("action", {})
-        self.answers.groupings += [action["grouping"]] if "grouping" in action else []
+        if "grouping" in action:
+            self.answers.groupings.append(action["grouping"])
+            self.answers.sizes.append([Decimal(order["s"]) for order in action["orders"]])
         return await super().post(path, body)
 
 
@@ -117,7 +121,9 @@ def test_an_entry_that_fills_is_one_action_and_no_incident(tmp_path: Path) -> No
         assert answers.groupings == ["normalTpsl"]
         assert desk.breaker.state.rejected == [False]
         assert desk.breaker.state.errors == []
-        assert desk.intents == {"BTC": intent}
+        known = desk.state.load()
+        assert (desk.intents, known.intents) == ({"BTC": intent}, {"BTC": intent})
+        assert known.breaker.rejected == [False]
         assert await exits(desk) == [("sl", intent.size), ("tp", intent.size)]
 
     played(tmp_path, play)
@@ -144,6 +150,22 @@ def test_a_lost_answer_is_settled_by_asking_not_by_sending_again(tmp_path: Path)
         assert len(desk.breaker.state.errors) == 1
         assert desk.breaker.state.rejected == []
         assert (desk.intents, desk.book.epochs["BTC"].size) == ({}, intent.size)
+
+    played(tmp_path, play)
+
+
+def test_an_unknown_outcome_is_durable_before_it_is_settled(tmp_path: Path) -> None:
+    """A bot that dies while it asks knows afterwards what it asked about, and that it failed."""
+
+    async def play(world: World, desk: Desk, intent: Intent, answers: Asked) -> None:
+        async def lost(_: Send) -> tuple[int, bytes]:
+            raise lost_answer("gone")
+
+        answers["order"], answers["orderStatus"] = lost, instead({}, 502)
+        with pytest.raises(TransientError):
+            await Executor(desk).enter(intent)
+        known = desk.state.load()
+        assert (known.intents, len(known.breaker.errors)) == ({"BTC": intent}, 1)
 
     played(tmp_path, play)
 
@@ -408,6 +430,7 @@ def test_what_stops_cover_adds_up() -> None:
     assert uncovered(position("1.5"), [half, half]) == Decimal("0.5")
     assert uncovered(position(1), [half, half, half]) == 0
     assert uncovered(short, [half, order(side=Side.BUY)]) == Decimal("0.5")
+    assert is_protected(position("-0.5"), [order(side=Side.BUY)])
     assert uncovered(position(9), [order(whole_position=True)]) == 0
     target = order(kind="tp")
     assert covering(position(1), [half, target], "tp") == [target]
@@ -522,6 +545,48 @@ def test_a_target_below_ten_dollars_is_left_out(tmp_path: Path) -> None:
     played(tmp_path, play)
 
 
+@pytest.mark.parametrize(("lacking", "targets"), [("0.00009", []), ("0.00011", ["0.00011"])])
+def test_the_least_target_is_worth_ten_dollars(
+    tmp_path: Path, lacking: str, targets: list[str]
+) -> None:
+    """At 100,000 a rest of 0.00011 without its target gets one, 0.00009 is left without; the stop,
+    which rests nowhere, is for all of it in either case."""
+
+    async def play(world: World, desk: Desk, intent: Intent, answers: Asked) -> None:
+        wanted = msgspec.structs.replace(intent, target=Decimal(100_000))
+        await entered(desk, wanted)
+        await cancel_all(world, "BTC")
+        most = wanted.size - Decimal(lacking)
+        legs = exit_orders(wanted, desk.instruments["BTC"], Decimal(0), most, attempt=9)
+        await desk.venue.place(legs, bracket=False)
+        await protect_position(desk, "BTC")
+        placed = [*map(Decimal, targets)]
+        assert answers.sizes[-1] == [wanted.size, *placed]
+        rest = [("tp", size) for size in (*placed, most)]
+        assert await exits(desk) == [("sl", wanted.size), *rest]
+        assert kinds(desk) == ["naked position"]
+
+    played(tmp_path, play)
+
+
+def test_a_price_just_above_the_stop_is_not_beyond_it(tmp_path: Path) -> None:
+    """Half a dollar above it the stop is placed, at it the position is closed."""
+
+    async def play(world: World, desk: Desk, intent: Intent, answers: Asked) -> None:
+        await entered(desk, intent)
+        for above, incidents in (
+            ("0.5", ["naked position"]),
+            ("0", ["naked position", "flattened"]),
+        ):
+            await cancel_all(world, "BTC")
+            answers["allMids"] = instead({"BTC": str(intent.stop + Decimal(above))})
+            before = len(kinds(desk))
+            await protect_position(desk, "BTC")
+            assert kinds(desk)[before:] == incidents
+
+    played(tmp_path, play)
+
+
 def test_beyond_its_stop_a_position_is_closed(tmp_path: Path) -> None:
     """A stop would fire at once, so the position is sold at the market instead."""
 
@@ -537,7 +602,7 @@ def test_beyond_its_stop_a_position_is_closed(tmp_path: Path) -> None:
         await protect_position(desk, "BTC")
         assert (await desk.venue.account()).positions == {}
         assert kinds(desk) == ["naked position", "flattened"]
-        assert told(desk)[1][1].startswith(f"BTC {intent.size}: ")
+        assert told(desk)[1][1] == f"BTC {intent.size}: filled"
         assert mid > 0
         assert await exits(desk) == []
 

@@ -25,6 +25,7 @@ from fractaltrader.live.intents import (
     identity_of,
     illegal,
     make_intent,
+    unlearned,
 )
 from fractaltrader.live.state import Intent
 from fractaltrader.market import Instrument
@@ -88,6 +89,18 @@ def test_an_id_is_read_back_or_not_ours() -> None:
     assert identity_of("0x" + "0" * 32) is None
     assert identity_of(f"0x66726163{DECISION}09000000") is None
     assert decision_of(intent()) == DECISION
+
+
+def test_what_the_state_has_not_learned() -> None:
+    """Of each coin the newest entry whose bar is later than the newest one acted on, were it the
+    first bar of all; never an adopted position's."""
+    old, new = intent(bar_time=NOW), intent(bar_time=NOW + 1)
+    other = intent(coin="Y", bar_time=0)
+    assert unlearned([old, new, other], {}) == {"X": new, "Y": other}
+    assert unlearned([old, new], {"X": NOW}) == {"X": new}
+    assert unlearned([old, new], {"X": NOW + 1}) == {}
+    assert unlearned([other], {"X": NOW + 1, "Y": 0}) == {}
+    assert unlearned([old, intent(bar_time=NOW + 1, target=None)], {"X": NOW}) == {}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from filelock import FileLock
 
 from fractaltrader.errors import UserError
 from fractaltrader.live import state_manager
-from fractaltrader.live.migrations import migrate
+from fractaltrader.live.migrations import MIGRATIONS, Document, migrate
 from fractaltrader.live.state import ALL_COINS, SCHEMA_VERSION, BotState, Control, Epoch
 from fractaltrader.live.state_manager import (
     StateCorruptError,
@@ -133,6 +134,7 @@ def test_the_holder_of_the_lock_is_named(tmp_path: Path) -> None:
     save(tested, 3)
     assert tested.load().streak == 3
     assert state_manager.LOCK_TIMEOUT_SECONDS == 10
+    assert state_manager.POLL_SECONDS < 0.05  # the library's own would starve one of several
 
 
 def test_nothing_is_written_when_the_change_fails(tmp_path: Path) -> None:
@@ -307,6 +309,37 @@ def test_versions_are_migrated_one_by_one() -> None:
     for unknown in (0, -1):
         with pytest.raises(ValueError, match=f"schema version {unknown} is not known"):
             migrate({}, unknown)
+
+
+def test_every_version_between_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three versions behind there are three steps, in their order."""
+    monkeypatch.setitem(migrate.__globals__, "SCHEMA_VERSION", 4)
+
+    def step(number: int) -> Callable[[Document], Document]:
+        return lambda document: {"done": [*document["done"], number]}
+
+    for number in (1, 2, 3):
+        monkeypatch.setitem(MIGRATIONS, number, step(number))
+    assert migrate({"done": []}, 1) == {"done": [1, 2, 3]}
+    assert migrate({"done": []}, 3) == {"done": [3]}
+
+
+def test_a_file_of_an_older_version_takes_its_migration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the step changes is loaded; version 1 did not count its saves, so the next is the
+    first."""
+    monkeypatch.setitem(MIGRATIONS, 1, lambda document: document | {"streak": 7})
+    tested = manager(tmp_path)
+    save(tested, 1)
+    document = json.loads(tested.path.read_bytes()) | {"schema_version": 1}
+    del document["sequence"]
+    tested.path.write_text(json.dumps(document, separators=(",", ":")))
+    assert tested.load().streak == 7
+    with tested.update() as state:
+        assert state.streak == 7
+    assert json.loads(tested.path.read_bytes())["sequence"] == 1
+    assert (tested.load().streak, tested.recovery) == (7, None)
 
 
 def test_a_new_state_knows_nothing() -> None:

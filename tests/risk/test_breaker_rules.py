@@ -190,6 +190,10 @@ def test_new_limits_hold_from_the_start_for_an_old_state() -> None:
     state.latches[Cause.ERRORS].trips = 5
     again = Breaker(BreakerParameters.model_validate(LIMITS | {"max_errors": 99}), state)
     assert latch(again, Cause.ERRORS) == Latch(limit=99, trips=5)
+    state.latches[Cause.TRADES_PER_DAY].value = 2
+    lower = Breaker(BreakerParameters.model_validate(LIMITS | {"max_trades_per_day": 1}), state)
+    assert lower.refusal() is None  # until what executed is counted again
+    assert lower.refusal(under_way=1) == "trades_per_day: 2 executed and 1 under way"
 
 
 def test_trips_are_counted_for_good_and_for_the_day() -> None:
@@ -406,6 +410,27 @@ def test_emptied_and_filled_again_is_no_loss() -> None:
     assert latch(indebted, Cause.DAILY_LOSS).value == pytest.approx(1 - 0.5 / 995)
 
 
+@pytest.mark.parametrize(
+    ("equity", "transferred", "day", "peak"),
+    [
+        (0.8, 0.4, 1.2, 1.6),  # 40 cents were doubled, and the anchors with them
+        (0.4, 0.5, 0.4, 0.4),  # 50 cents came in where 10 were owed
+        (-0.5, -0.9, -0.5, -0.5),  # 90 went out where 40 were left
+    ],
+)
+def test_cents_move_the_anchors_too(
+    equity: float, transferred: float, day: float, peak: float
+) -> None:
+    """Below one dollar, and below nothing, a transfer is judged as above it."""
+    tested = breaker(max_daily_loss=0.5, max_drawdown=0.9)
+    tested.equity(NOON, 0.8)
+    tested.equity(MIDNIGHT - 1, 0.6)
+    tested.equity(MIDNIGHT, 0.4)
+    tested.equity(MIDNIGHT, equity, transferred=transferred)
+    state = tested.state
+    assert (state.day_equity, state.peak_equity) == (pytest.approx(day), pytest.approx(peak))
+
+
 def test_gains_are_no_loss_and_small_accounts_are_judged_too() -> None:
     """Above its anchors the value is 0, and an account of half a dollar has a day's loss."""
     tested = breaker()
@@ -476,17 +501,19 @@ def test_a_reset_of_one_cause_leaves_the_others() -> None:
 def test_a_reset_takes_the_clock_back_but_only_back() -> None:
     """A time that had run ahead is taken back with its day; one that lags moves on."""
     tested = breaker()
-    tested.advance(NOON + 9 * DAY)
+    tested.equity(NOON + 9 * DAY, 10_000)
     tested.reset(NOON, [])
     assert (tested.state.clock_ms, tested.state.day) == (NOON, 20_000)
+    assert tested.state.day_equity == 10_000  # no day has turned
     tested.reset(NOON + DAY, [])
     assert (tested.state.clock_ms, tested.state.day) == (NOON + DAY, 20_001)
     assert tested.advance(NOON) == NOON + DAY
 
 
 def test_losses_count_from_the_trip_that_they_caused() -> None:
-    """The losses that tripped are told to the book as done with; the newest closing is kept though
-    an older one is told later."""
+    """The losses that tripped are told to the book as done with, as many again only make the pause
+    last; a reset is done with all of them. The newest closing is kept though an older one is told
+    later."""
     tested = breaker()
     tested.trades(NOON, facts(losses=2, closed=NOON - 9))
     assert (tested.state.losses_since_ms, tested.state.last_closed_ms) == (0, NOON - 9)
@@ -494,6 +521,11 @@ def test_losses_count_from_the_trip_that_they_caused() -> None:
     assert tested.state.losses_since_ms == NOON - 8
     tested.trades(NOON, facts(losses=0, closed=NOON - 30))
     assert tested.state.last_closed_ms == NOON - 8
+    tested.trades(NOON + MINUTE, facts(losses=3, closed=NOON - 7))
+    assert latch(tested, Cause.CONSECUTIVE_LOSSES).until_ms == NOON + 8 * MINUTE
+    assert (tested.state.losses_since_ms, tested.state.last_closed_ms) == (NOON - 8, NOON - 7)
+    tested.reset(NOON + MINUTE, [Cause.CONSECUTIVE_LOSSES])
+    assert tested.state.losses_since_ms == NOON - 7
 
 
 def test_the_day_opens_with_the_last_equity_of_the_night() -> None:

@@ -48,6 +48,7 @@ def test_a_group_has_room_for_so_many_on_one_side() -> None:
     alone = limits(groups=GROUPS, max_group_positions=1)
     assert alone.exposure_refusal("ETH", 1, {}, 10_000) is None
     assert alone.exposure_refusal("ETH", -1, {"BTC": -1.0}, 10_000) is not None
+    assert alone.exposure_refusal("ETH", 0, {"BTC": -1.0}, 10_000) is None  # of no side
 
 
 def test_a_group_has_a_notional_on_one_side() -> None:

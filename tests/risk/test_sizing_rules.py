@@ -7,6 +7,17 @@ import pytest
 
 from fractaltrader.market import Instrument
 from fractaltrader.risk import RiskParameters, SizeDecision, decide_size, next_streak
+from fractaltrader.risk.sizing import (
+    BELOW_LOT,
+    CAP_MARGIN,
+    LOW_CONFIDENCE,
+    NO_CAP,
+    NO_EQUITY,
+    NO_STOP,
+    Sizing,
+    size_lots,
+    venue_of,
+)
 
 COIN = Instrument("BTC", 0, 1, 40)  # lots of 0.1
 PARAMS = RiskParameters(
@@ -119,6 +130,25 @@ def test_without_equity_nothing_is_computed(equity: float) -> None:
     assert (decision.size, decision.risk_usd, decision.risk_fraction) == (0, 0.0, 0.0)
     assert [value for _, value in decision.factors] == [0.01, 0.0, 0.0, 0.0]
     assert decision.cap is None
+
+
+@pytest.mark.parametrize(
+    ("equity", "free", "stop", "confidence", "expected"),
+    [
+        (0.0, 0.0, 98.0, 50.0, Sizing(0, 0.0, 0.0, 0.0, 0.0, NO_CAP, NO_EQUITY)),
+        (1e4, 1e4, 98.0, 39.0, Sizing(0, 0.0039, 0.39, 1.0, 1.0, NO_CAP, LOW_CONFIDENCE)),
+        (1e4, 1e4, 100.0, 50.0, Sizing(0, 0.005, 0.5, 1.0, 1.0, NO_CAP, NO_STOP)),
+        (1e4, -500.0, 98.0, 50.0, Sizing(0, 0.005, 0.5, 1.0, 1.0, CAP_MARGIN, BELOW_LOT)),
+    ],
+)
+def test_what_is_refused_has_no_lots(
+    equity: float, free: float, stop: float, confidence: float, expected: Sizing
+) -> None:
+    """The kernel, which the backtest compiles, says so itself, also where margin is lacking."""
+    sizing = size_lots(
+        PARAMS.risk_config(), venue_of(COIN), equity, free, 0, 100.0, stop, confidence, 1.0, 1.0
+    )
+    assert sizing == pytest.approx(expected)
 
 
 def test_small_equity_is_equity() -> None:

@@ -417,7 +417,7 @@ def _parsed(table: str) -> tuple[Row, ...]:
     rows: list[Row] = []
     for line in table.strip().replace("\n      ", " ").splitlines():
         if line.startswith("  > "):
-            rows[-1] = replace(rows[-1], remedy=line[4:])
+            rows[-1] = replace(rows[-1], remedy=line.removeprefix("  > "))
         elif line.startswith("  "):
             rows[-1] = replace(rows[-1], texts=(*rows[-1].texts, line[2:]))
         else:

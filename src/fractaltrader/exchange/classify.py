@@ -94,10 +94,7 @@ def _by_text(text: str, shapes: frozenset[str]) -> Classified:
 
 def _find(text: str, shapes: frozenset[str]) -> Row | None:
     text = _normalised(text)
-    exact, patterns = _index(shapes)
-    if text in exact:
-        return exact[text]
-    return next((row for pattern, row in patterns if pattern.fullmatch(text)), None)
+    return next((row for pattern, row in _patterns(shapes) if pattern.fullmatch(text)), None)
 
 
 def _normalised(text: str) -> str:
@@ -106,18 +103,14 @@ def _normalised(text: str) -> str:
 
 
 @cache
-def _index(shapes: frozenset[str]) -> tuple[dict[str, Row], list[tuple[re.Pattern[str], Row]]]:
-    exact: dict[str, Row] = {}
+def _patterns(shapes: frozenset[str]) -> list[tuple[re.Pattern[str], Row]]:
     patterns = []
     for row in ROWS:
         for text in row.texts if shapes & frozenset(row.shape) else ():
             parts = re.split("(" + "|".join(map(re.escape, _WILDCARDS)) + ")", text)
-            if len(parts) == 1:
-                exact[text] = row
-            else:
-                pattern = "".join(_WILDCARDS.get(part) or re.escape(part) for part in parts)
-                patterns.append((re.compile(pattern), row))
-    return exact, patterns
+            pattern = "".join(_WILDCARDS.get(part) or re.escape(part) for part in parts)
+            patterns.append((re.compile(pattern), row))
+    return patterns
 
 
 @cache

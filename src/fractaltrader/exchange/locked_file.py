@@ -30,8 +30,7 @@ class LockedFile:
         """Hold the lock; BlockingIOError when another process does, OSError when the disk fails."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._file = os.open(self._path, flags, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             yield self
@@ -42,7 +41,7 @@ class LockedFile:
     def opened(self) -> Iterator["LockedFile"]:
         """Open for reading only, without the lock: content that is just being written reads as
         damaged. FileNotFoundError when there is none."""
-        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = os.open(self._path, os.O_RDONLY)
         try:
             yield self
         finally:

@@ -58,13 +58,11 @@ def is_running(folder: Path, file_name: str = FILE_NAME) -> bool:
     path = folder / file_name
     if not path.exists():
         return False
-    lock = FileLock(path, timeout=0)
     try:
-        lock.acquire()
+        with FileLock(path, timeout=0):
+            return False
     except Timeout:
         return True
-    lock.release()
-    return False
 
 
 def holder(folder: Path) -> int | None:
@@ -78,9 +76,7 @@ def holder(folder: Path) -> int | None:
 @contextmanager
 def _held(path: Path, what: str, told: str = TRADES) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0)
-        lock.acquire()
+        held = FileLock(path, timeout=0).acquire()  # makes the folder too
     except Timeout:
         holder = path.read_text(errors="replace").strip() or "another process"
         raise UserError(told.format(holder=holder, what=what)) from None
@@ -89,8 +85,6 @@ def _held(path: Path, what: str, told: str = TRADES) -> Iterator[None]:
             f"run: cannot use {path.parent} ({error.strerror}); set FRACTAL_HOME to a folder you "
             "can write to"
         ) from None
-    try:
+    with held:
         path.write_text(f"process {os.getpid()}\n")
         yield
-    finally:
-        lock.release()

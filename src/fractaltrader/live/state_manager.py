@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -237,7 +238,7 @@ class StateManager:
 
     def _rotate_backups(self) -> None:
         backups = self._backups
-        for older, newer in zip(reversed(backups[2:]), reversed(backups[1:-1]), strict=True):
+        for newer, older in reversed([*pairwise(backups[1:])]):
             with suppress(FileNotFoundError):
                 os.replace(newer, older)
         with suppress(FileNotFoundError):

@@ -194,8 +194,8 @@ class Breaker:
         The operator vouches for the clock too: a time that had run ahead is taken back.
         """
         state = self.state
-        if now_ms < state.clock_ms:
-            state.clock_ms, state.day = now_ms, now_ms // DAY_MS
+        state.clock_ms = min(state.clock_ms, now_ms)
+        state.day = min(state.day, now_ms // DAY_MS)
         self.advance(now_ms)
         for cause in causes:
             self._measure_anew(cause)
@@ -303,7 +303,7 @@ class Breaker:
         before, state = equity - moved, self.state
         if not moved or state.day_equity is None or state.peak_equity is None:
             return
-        factor = equity / before if before > 0 and equity > 0 else 0.0
+        factor = max(equity, 0.0) / before if before > 0 else 0.0
         state.day_equity = state.day_equity * factor or equity
         state.peak_equity = state.peak_equity * factor or equity
 

@@ -138,11 +138,11 @@ class BreakerParameters(Parameters):
         return Action(getattr(self, f"on_{cause}"))
 
     def pause_ms(self, cause: Cause) -> int:
-        """How long a trip by `cause` lasts; 0 for those that end by a reset or at midnight."""
+        """How long a trip by `cause` lasts, one that neither a reset nor midnight ends."""
         minutes = {
             Cause.CONSECUTIVE_LOSSES: self.losses_pause_minutes,
             Cause.REJECTED_ORDERS: self.rejected_pause_minutes,
             Cause.ERRORS: self.errors_pause_minutes,
             Cause.STALE_DATA: self.stale_pause_minutes,
         }
-        return minutes.get(cause, 0) * MINUTE_MS
+        return minutes[cause] * MINUTE_MS
