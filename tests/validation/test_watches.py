@@ -242,7 +242,7 @@ def test_an_entry_doubled_or_unknown(tmp_path: Path, told: Told) -> None:
     intention are another invariant's."""
     run = Run(tmp_path, told)
     watch = AccountWatch(run)
-    position = Position("BTC", Decimal(-1), Decimal(100), Decimal(0), 10, None)
+    position = Position("BTC", Decimal(-1), Decimal(100), Decimal(0), 10, None, Decimal(100))
     intent = intent_to_hold("0xabc", position, Decimal(110), NOW_MS)
     stranger = client_order_id(decision_id("0xabc", "BTC", "s", 1), Role.ENTRY)
     run.executed = [fill(1, "0", start="0", cloid=stranger)]
@@ -298,7 +298,7 @@ def test_the_day_opens_with_the_least_around_midnight() -> None:
     assert opening.equity is None
 
 
-Bring = Callable[[BreakerTruth, WireWatch, SteppedClock, list[Fill]], None]
+Bring = Callable[[BreakerTruth, WireWatch, SteppedClock, list[Fill], list[int]], None]
 
 
 def loss_of(share: float) -> Bring:
@@ -309,16 +309,18 @@ def loss_of(share: float) -> Bring:
     return bring
 
 
-def losing_trades(_: object, __: object, ___: object, fills: list[Fill]) -> None:
+def losing_trades(_: object, __: object, ___: object, fills: list[Fill], *____: object) -> None:
     fills += [fill(NOW_MS + number, "-1") for number in range(6)]
 
 
-def losing_trades_before_a_gain(_: object, __: object, ___: object, fills: list[Fill]) -> None:
+def losing_trades_before_a_gain(
+    _: object, __: object, ___: object, fills: list[Fill], *____: object
+) -> None:
     losing_trades(_, __, ___, fills)
     fills.append(fill(NOW_MS + 6, "1"))
 
 
-def entries_today(_: object, __: object, ___: object, fills: list[Fill]) -> None:
+def entries_today(_: object, __: object, ___: object, fills: list[Fill], *____: object) -> None:
     ids = [client_order_id(decision_id("0xabc", "BTC", "s", n), Role.ENTRY) for n in range(30)]
     fills += [fill(NOW_MS + n, "0", start="0", cloid=one) for n, one in enumerate(ids)]
 
@@ -328,12 +330,16 @@ def failures(_: object, wire: WireWatch, *__: object) -> None:
         wire.failed()
 
 
+def a_full_disk(_: object, __: object, ___: object, ____: object, disk: list[int]) -> None:
+    disk += [NOW_MS] * 15
+
+
 def refusals(_: object, wire: WireWatch, *__: object) -> None:
     for _number in range(5):
         wire.answered({"action": {}}, 200, b'{"error":"no"}')
 
 
-def silence(_: object, __: object, clock: SteppedClock, ___: object) -> None:
+def silence(_: object, __: object, clock: SteppedClock, *___: object) -> None:
     clock.set(NOW_MS + 2 * BAR_MS)
 
 
@@ -346,6 +352,7 @@ def silence(_: object, __: object, clock: SteppedClock, ___: object) -> None:
         (Cause.CONSECUTIVE_LOSSES, losing_trades_before_a_gain),
         (Cause.TRADES_PER_DAY, entries_today),
         (Cause.ERRORS, failures),
+        (Cause.ERRORS, a_full_disk),
         (Cause.REJECTED_ORDERS, refusals),
         (Cause.STALE_DATA, silence),
     ],
@@ -355,15 +362,18 @@ def test_a_trip_is_false_without_its_cause(
 ) -> None:
     """Each cause is told anew from the venue's side: a trip without it is a false stop, one with
     it is none, and a reset makes the operator vouch for what was."""
-    truth = BreakerTruth(BreakerParameters(), wire, StreamWatch(clock), told, bar_ms=BAR_MS)
-    state, fills = BreakerState(clock_ms=NOW_MS), list[Fill]()
+    state, fills, disk = BreakerState(clock_ms=NOW_MS), list[Fill](), list[int]()
+    stream = StreamWatch(clock)
+    truth = BreakerTruth(
+        BreakerParameters(), wire, stream, told, bar_ms=BAR_MS, disk_refusals_ms=disk
+    )
     Breaker(BreakerParameters(), state)
     truth.sample(NOW_MS, 1_000, working=True)
     state.latches[cause].trips = 1
     truth.judge(clock.now_ms(), state, fills, working=False)
     assert (told.numbers, truth.false_stops) == ([8], 1)
     truth.reset(clock.now_ms() - 1)
-    bring(truth, wire, clock, fills)
+    bring(truth, wire, clock, fills, disk)
     state.latches[cause].trips = 2
     truth.judge(clock.now_ms(), state, fills, working=False)
     assert (told.numbers, truth.false_stops) == ([8], 1)

@@ -75,6 +75,7 @@ class BreakerTruth:
         violate: Violate,
         *,
         bar_ms: int,
+        disk_refusals_ms: Sequence[int] = (),
     ) -> None:
         self.trips: dict[str, int] = {}
         self.false_stops = 0
@@ -84,6 +85,7 @@ class BreakerTruth:
         self._stream = stream
         self._violate = violate
         self._bar_ms = bar_ms
+        self._disk_refusals_ms = disk_refusals_ms
         self._trades = TradesTruth()
         self._opening = DayOpening()
         self._seen: dict[Cause, int] = {}
@@ -191,7 +193,8 @@ class BreakerTruth:
                 return losses >= parameters.max_consecutive_losses
             case Cause.ERRORS:
                 window = parameters.errors_window_minutes * 60_000
-                known = sum(now_ms - at <= 1.5 * window for at in self._wire.failures_ms)
+                failures_ms = (*self._wire.failures_ms, *self._disk_refusals_ms)
+                known = sum(now_ms - at <= 1.5 * window for at in failures_ms)
                 return 2 * known + 2 >= parameters.max_errors
             case Cause.REJECTED_ORDERS:
                 return self._wire.refused_entries >= parameters.max_rejected_orders

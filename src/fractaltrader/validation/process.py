@@ -99,7 +99,7 @@ class Disk:
         self._full = None if scenario.disk_full is None else window(scenario.disk_full)
         self._rng = rng
         self.healed = False
-        self.refusals = 0
+        self.refusals_ms: list[int] = []  # market time
 
     @property
     def full(self) -> bool:
@@ -108,10 +108,15 @@ class Disk:
             return False
         return self._full.occurrence(self._clock.now_ms(), self._origin_ms) is not None
 
+    def refuses(self) -> bool:
+        """Whether a write fails now, which is counted."""
+        if self.full:
+            self.refusals_ms.append(self._clock.now_ms())
+        return self.full
+
     def check(self, path: Path) -> None:
         """Raises OSError on a full disk."""
-        if self.full:
-            self.refusals += 1
+        if self.refuses():
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     def tear(self, path: Path) -> None:
@@ -162,8 +167,7 @@ class _BreakableDatabase:
         if not sql.startswith(_WRITES):
             return self._inner.execute(sql, *arguments)
         self._life.point()
-        if self._disk.full:
-            self._disk.refusals += 1
+        if self._disk.refuses():
             raise sqlite3.OperationalError("database or disk is full")
         cursor = self._inner.execute(sql, *arguments)
         self._life.point()

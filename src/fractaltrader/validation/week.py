@@ -122,6 +122,7 @@ class Week(World):
             self.wire,
             self.stream,
             self.violate,
+            disk_refusals_ms=self.disk.refusals_ms,
             bar_ms=Timeframe.parse(self.config.trade.timeframe).ms,
         )
         self.wire.on_equity = self.truth.told
@@ -182,7 +183,7 @@ class Week(World):
             await self._audit()
 
     def _heal(self) -> None:
-        counts = self.injector.counts() | {"disk full": self.disk.refusals}
+        counts = self.injector.counts() | {"disk full": len(self.disk.refusals_ms)}
         self.struck = {kind: count for kind, count in counts.items() if count}
         self.injector.clear()
         self.disk.healed = self.bot_clock.healed = True
