@@ -107,7 +107,7 @@ def test_the_bots_own_plans_are_read_from_its_ledger(tmp_path: Path) -> None:
     it makes none."""
     assert _decided(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
-    position = Position("BTC", Decimal("0.5"), Decimal(100), Decimal(0), 10, None)
+    position = Position("BTC", Decimal("0.5"), Decimal(100), Decimal(0), 10, None, Decimal(100))
     intent = intent_to_hold("0xabc", position, Decimal(95), 1)
     ledger = Ledger(tmp_path)
     ledger.add_intent(intent)

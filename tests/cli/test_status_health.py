@@ -116,7 +116,7 @@ def test_status_tells_what_waits_and_what_is_open(
     """Everything that keeps the bot from entering, each position with its stop or the lack of
     one, a breaker that probes, equity, and the newest incidents."""
     monkeypatch.setattr("time.time", lambda: NOW_MS / 1000)
-    position = Position("BTC", Decimal("0.5"), Decimal(100), Decimal(0), 10, None)
+    position = Position("BTC", Decimal("0.5"), Decimal(100), Decimal(0), 10, None, Decimal(100))
     with StateManager(run, SystemClock()).update() as state:
         state.heartbeat_ms, state.paused, state.flattening = NOW_MS - 3_000, True, ["ETH", "*"]
         intent = intent_to_hold("0xabc", position, Decimal(95), NOW_MS)

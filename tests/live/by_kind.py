@@ -52,6 +52,20 @@ def instead(document: object, status: int = 200) -> Answer:
     return answer
 
 
+def marked(price: Decimal) -> Answer:
+    """The account as it is, its positions valued at `price`."""
+
+    async def answer(send: Send) -> tuple[int, bytes]:
+        status, body = await send()
+        state = msgspec.json.decode(body)
+        for held in state["assetPositions"]:
+            size = abs(Decimal(held["position"]["szi"]))
+            held["position"]["positionValue"] = str(size * price)
+        return status, msgspec.json.encode(state)
+
+    return answer
+
+
 def refused(text: str = "Insufficient margin to place order.") -> Answer:
     """The whole action is refused."""
     return instead({"status": "err", "response": text})

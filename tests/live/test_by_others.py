@@ -52,7 +52,7 @@ def test_a_stop_that_was_moved_is_told_once_and_stays(world: World) -> None:
 
 def test_a_liquidation_is_told_as_such() -> None:
     """A trade that the venue ended for want of margin does not count as stopped."""
-    position = Position("BTC", Decimal(1), Decimal(100), Decimal(0), 10, None)
+    position = Position("BTC", Decimal(1), Decimal(100), Decimal(0), 10, None, Decimal(100))
     intent = intent_to_hold("0xabc", position, Decimal(90), 1)
     entry = Fill(
         *("BTC", Side.BUY, Decimal(100), Decimal(1), 1, 1, 1, intent.entry_cloid),
@@ -77,7 +77,7 @@ def test_an_adopted_positions_stop_is_reached_before_its_liquidation(
     """However far away it was asked for, the stop lies between the mark and the liquidation."""
     mid = Decimal(50_000)
     liquidation = mid * (1 - side * Decimal(str(share)))
-    position = Position("BTC", Decimal(side), mid, Decimal(0), 10, liquidation)
+    position = Position("BTC", Decimal(side), mid, Decimal(0), 10, liquidation, mid)
     stop = stop_at(position, mid, mid * Decimal(str(distance)), COIN)
     assert COIN.is_legal_price(stop)
     assert (mid - stop) * side > 0

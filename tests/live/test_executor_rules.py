@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from by_hand_world import cancel_all, intent_for, rest_by_hand, trade_by_hand
-from by_kind import Answer, ByKind, Send, instead, refused
+from by_kind import Answer, ByKind, Send, instead, marked, refused
 from virtual_world import HyperliquidVenue, World, lost_answer, no_fault
 
 from fractaltrader.exchange.errors import TransientError
@@ -26,6 +26,8 @@ from fractaltrader.live.protection import (
     uncovered,
 )
 from fractaltrader.live.state import Intent
+from fractaltrader.market import Instrument
+from fractaltrader.market.instrument import MIN_NOTIONAL
 from fractaltrader.simulator.serving.transport import InProcessTransport
 from fractaltrader.simulator.virtual_time import run_virtual
 
@@ -406,7 +408,7 @@ def order(**changed: object) -> OpenOrder:
 
 
 def position(size: int | str) -> Position:
-    return Position("BTC", Decimal(size), Decimal(100), Decimal(0), 10, None)
+    return Position("BTC", Decimal(size), Decimal(100), Decimal(0), 10, None, Decimal(100))
 
 
 @pytest.mark.parametrize(
@@ -439,9 +441,32 @@ def test_what_stops_cover_adds_up() -> None:
 
 
 def test_a_rest_below_ten_dollars_is_made_the_whole() -> None:
-    """The venue takes orders from 10 USDC on; a stop for everything is exempt."""
-    assert stop_size(position(-3), Decimal("0.1"), Decimal(100)) == Decimal("0.1")
-    assert stop_size(position(-3), Decimal("0.1"), Decimal("99.99")) == 3
+    """The venue takes orders from 10 USDC on, counted at the worst price of the exit, 8 % beyond
+    the stop; a stop for everything is exempt."""
+    coin = Instrument("BTC", 0, 2, 50)
+    assert stop_size(position(3), Decimal("0.1"), Decimal(109), coin) == Decimal("0.1")
+    assert stop_size(position(3), Decimal("0.1"), Decimal("108.6"), coin) == 3
+    assert stop_size(position(-3), Decimal("0.1"), Decimal("92.6"), coin) == Decimal("0.1")
+    assert stop_size(position(-3), Decimal("0.1"), Decimal("92.5"), coin) == 3
+
+
+def test_a_rest_just_above_ten_dollars_gets_its_stop(tmp_path: Path) -> None:
+    """What is worth 10.06 USDC at the stop is less at the exit's limit, by which the venue counts:
+    the stop covers everything then, instead of being refused and the position closed."""
+
+    async def play(world: World, desk: Desk, intent: Intent, answers: Asked) -> None:
+        await entered(desk, intent)
+        await cancel_all(world, "BTC")
+        instrument = desk.instruments["BTC"]
+        rest = instrument.round_size(Decimal("10.4") / intent.stop)
+        assert MIN_NOTIONAL <= rest * intent.stop <= MIN_NOTIONAL * Decimal("1.08")
+        await rest_by_hand(world, "BTC", Side.SELL, intent.size - rest, "0.97", stop=True)
+        await protect_position(desk, "BTC")
+        assert kinds(desk) == ["naked position"]
+        assert (await desk.venue.account()).positions["BTC"].size == intent.size
+        assert ("sl", intent.size) in await exits(desk)
+
+    played(tmp_path, play)
 
 
 async def entered(desk: Desk, intent: Intent) -> None:
@@ -491,18 +516,18 @@ def test_what_is_not_ours_is_told_and_left(tmp_path: Path) -> None:
     played(tmp_path, play)
 
 
-def test_without_a_price_nothing_is_sent(tmp_path: Path) -> None:
-    """The venue that tells no price for the coin gets no order; the incident says so."""
+@pytest.mark.parametrize("told", [instead({"ETH": "1"}), instead("<html>", status=502)])
+def test_protection_needs_no_price(tmp_path: Path, told: Answer) -> None:
+    """Whether the venue tells no price of the coin or none at all, the stop rests again: the
+    position itself says what it is worth."""
 
     async def play(world: World, desk: Desk, intent: Intent, answers: Asked) -> None:
         await entered(desk, intent)
         await cancel_all(world, "BTC")
-        answers["allMids"] = instead({"ETH": "1"})
-        sent = counted(answers, "order")
+        answers["allMids"] = told
         await protect_position(desk, "BTC")
-        told_price = f"BTC {intent.size}: the venue tells no price"
-        assert told(desk) == [("naked position", told_price)]
-        assert sent == []
+        assert kinds(desk) == ["naked position"]
+        assert await exits(desk) == [("sl", intent.size), ("tp", intent.size)]
 
     played(tmp_path, play)
 
@@ -579,7 +604,7 @@ def test_a_price_just_above_the_stop_is_not_beyond_it(tmp_path: Path) -> None:
             ("0", ["naked position", "flattened"]),
         ):
             await cancel_all(world, "BTC")
-            answers["allMids"] = instead({"BTC": str(intent.stop + Decimal(above))})
+            answers["clearinghouseState"] = marked(intent.stop + Decimal(above))
             before = len(kinds(desk))
             await protect_position(desk, "BTC")
             assert kinds(desk)[before:] == incidents

@@ -167,16 +167,12 @@ class Position:
     unrealized_pnl: Decimal
     leverage: int
     liquidation_price: Decimal | None
-
-    @property
-    def value(self) -> Decimal:
-        """Notional at the mark price, USDC, signed as the size is."""
-        return self.size * self.entry_price + self.unrealized_pnl
+    notional: Decimal  # at the mark price, USDC, without a sign
 
     @property
     def mark_price(self) -> Decimal:
-        """What the venue values it at, and sets off its stop by."""
-        return self.value / self.size
+        """What the venue values it by, and sets off its stop by."""
+        return self.notional / abs(self.size)
 
 
 @dataclass(frozen=True, slots=True)

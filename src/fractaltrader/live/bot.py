@@ -242,7 +242,9 @@ class Bot:
         def opened(state: BotState) -> None:
             state.opening_equity = account.equity
             state.opening_positions = {coin: position.size for coin, position in held.items()}
-            state.opening_value = sum((p.value for p in held.values()), Decimal(0))
+            state.opening_value = sum(
+                (p.notional.copy_sign(p.size) for p in held.values()), Decimal(0)
+            )
             state.ledger_since_ms = now
 
         desk.write(opened)

@@ -219,8 +219,8 @@ class Decider:
         ) or self._limits.liquidation_refusal(signal.side, price, signal.stop, added, held, equity)
 
     def _holding(self, position: Position) -> Holding:
-        notional = abs(float(position.value))
-        return Holding(position.coin, notional, self._max_leverage(position.coin))
+        leverage = self._max_leverage(position.coin)
+        return Holding(position.coin, float(position.notional), leverage)
 
     def _max_leverage(self, coin: str) -> int:
         instrument = self._desk.instruments.get(coin)

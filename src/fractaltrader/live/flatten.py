@@ -18,6 +18,7 @@ from fractaltrader.live.intents import (
     decision_id,
     exit_expiry,
 )
+from fractaltrader.live.protection import closing_prices
 from fractaltrader.live.state import ALL_COINS
 
 
@@ -36,13 +37,12 @@ async def flatten(desk: Desk, coins: Collection[str]) -> bool:
     ]
     if not positions:
         return not any(_is_meant(coin, coins) for coin in desk.intents)
-    mids = await venue.mid_prices()
+    prices = await closing_prices(venue, positions)
     for position in positions:
-        mid = mids.get(position.coin)
-        if mid is None or position.coin not in desk.instruments:
-            desk.incident("flatten refused", f"{position.coin}: the venue tells no price")
+        if position.coin not in desk.instruments:
+            desk.incident("flatten refused", f"{position.coin}: the venue no longer lists it")
             continue
-        await _close(desk, position, mid)
+        await _close(desk, position, prices[position.coin])
     return False
 
 
@@ -50,11 +50,11 @@ def _is_meant(coin: str, coins: Collection[str]) -> bool:
     return coin in coins or ALL_COINS in coins
 
 
-async def _close(desk: Desk, position: Position, mid: Decimal) -> None:
+async def _close(desk: Desk, position: Position, price: Decimal) -> None:
     now, coin = desk.clock.now_ms(), position.coin
     decision = decision_id(desk.account, coin, "flatten", now)
     cloid = client_order_id(decision, Role.FLATTEN)
-    order = closing_order(desk.instruments[coin], position.size, mid, cloid)
+    order = closing_order(desk.instruments[coin], position.size, price, cloid)
     try:
         (outcome,) = await desk.venue.place(
             [order], bracket=False, expires_ms=exit_expiry(now, desk.venue.skew)

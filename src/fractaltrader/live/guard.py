@@ -12,6 +12,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
@@ -47,7 +48,7 @@ from fractaltrader.live.intents import (
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.orphans import intent_to_hold, stop_at
 from fractaltrader.live.parameters import GuardParameters, OrphanPolicy
-from fractaltrader.live.protection import stop_size, uncovered
+from fractaltrader.live.protection import closing_prices, stop_size, uncovered
 from fractaltrader.live.state import BotState, Intent
 from fractaltrader.live.state_manager import StateManager
 from fractaltrader.live.strays import Decisions, belonging
@@ -55,6 +56,7 @@ from fractaltrader.market import Clock, Instrument
 
 log = structlog.get_logger()
 
+UNLISTED = "the venue no longer lists it"
 # As many different things are said once each before they may be said again.
 SAID_KEPT = 100
 
@@ -172,15 +174,17 @@ class Guard:
 
     async def _rearm(self, position: Position, lacking: Decimal) -> None:
         """Place a stop for the part `lacking` one, or close where none can be placed."""
-        coin, mid = position.coin, await self._mid(position.coin)
-        if mid is None or coin not in self._instruments:
-            self._incident("naked position", f"{coin} {position.size}: the venue tells no price")
+        coin = position.coin
+        if coin not in self._instruments:
+            self._incident("naked position", f"{coin} {position.size}: {UNLISTED}")
             return
-        stop = self._stop_order(position, stop_size(position, lacking, mid), mid)
-        trigger = stop.trigger.price if stop.trigger is not None else mid
-        if (mid - trigger) * position.size <= 0:
-            await self._close(position, f"price {mid} is beyond the stop at {trigger}")
+        plan = self._intended(position)
+        intent = plan or self._to_hold(position)
+        price = self._instruments[coin].round_price(position.mark_price)
+        if (price - intent.stop) * position.size <= 0:
+            await self._close(position, f"price {price} is beyond the stop at {intent.stop}")
             return
+        stop = self._stop_order(position, intent, lacking, Role.STOP if plan else Role.RESCUE)
         expires = exit_expiry(self._clock.now_ms(), self._venue.skew)
         try:
             (outcome,) = await self._venue.place([stop], bracket=False, expires_ms=expires)
@@ -190,39 +194,33 @@ class Guard:
         if refused is not None:
             await self._close(position, f"stop refused: {refused}")
             return
-        self._incident("stop placed", f"{coin}: {lacking} of {position.size} at {trigger}")
+        self._incident("stop placed", f"{coin}: {lacking} of {position.size} at {intent.stop}")
 
-    def _stop_order(self, position: Position, lacking: Decimal, mid: Decimal) -> OrderRequest:
+    def _to_hold(self, position: Position) -> Intent:
+        """What stands for the plan behind a position that nobody planned."""
+        mark = position.mark_price
+        distance = mark * Decimal(str(self._limits.stop_percent)) / 100
+        stop = stop_at(position, mark, distance, self._instruments[position.coin])
+        return intent_to_hold(self._account, position, stop, self._clock.now_ms())
+
+    def _stop_order(
+        self, position: Position, intent: Intent, lacking: Decimal, role: Role
+    ) -> OrderRequest:
         instrument, now = self._instruments[position.coin], self._clock.now_ms()
-        intent = self._intended(position)
+        size = stop_size(position, lacking, intent.stop, instrument)
         attempt = GUARD_ATTEMPTS + now // 1000 % GUARD_ATTEMPTS
-        if intent is not None:
-            (stop,) = exit_orders(intent, instrument, lacking, Decimal(0), attempt=attempt)
-            return stop
-        distance = mid * Decimal(str(self._limits.stop_percent)) / 100
-        price = stop_at(position, mid, distance, instrument)
-        intent = intent_to_hold(self._account, position, price, now)
-        cloid = client_order_id(decision_of(intent), Role.RESCUE, attempt)
-        (stop,) = exit_orders(intent, instrument, lacking, Decimal(0), attempt=attempt)
-        return OrderRequest(
-            instrument,
-            stop.side,
-            lacking,
-            stop.price,
-            cloid,
-            reduce_only=True,
-            trigger=stop.trigger,
-        )
+        (stop,) = exit_orders(intent, instrument, size, Decimal(0), attempt=attempt)
+        return replace(stop, cloid=client_order_id(decision_of(intent), role, attempt))
 
     async def _close(self, position: Position, why: str) -> None:
-        coin, mid = position.coin, await self._mid(position.coin)
-        if mid is None or coin not in self._instruments:
-            self._incident("naked position", f"{coin} {position.size}: the venue tells no price")
+        coin, now = position.coin, self._clock.now_ms()
+        if coin not in self._instruments:
+            self._incident("naked position", f"{coin} {position.size}: {UNLISTED}")
             return
-        now = self._clock.now_ms()
-        decision = decision_of(intent_to_hold(self._account, position, mid, now))
+        price = (await closing_prices(self._venue, [position]))[coin]
+        decision = decision_of(intent_to_hold(self._account, position, price, now))
         cloid = client_order_id(decision, Role.FLATTEN, GUARD_ATTEMPTS)
-        order = closing_order(self._instruments[coin], position.size, mid, cloid)
+        order = closing_order(self._instruments[coin], position.size, price, cloid)
         (outcome,) = await self._venue.place(
             [order], bracket=False, expires_ms=exit_expiry(now, self._venue.skew)
         )
@@ -269,9 +267,6 @@ class Guard:
         ended = self._known is not None and self._known.ended  # as the operator wished
         after = self._limits.flatten_after_s
         return self._limits.policy == "flatten" and dead_s >= after and not ended
-
-    async def _mid(self, coin: str) -> Decimal | None:
-        return (await self._venue.mid_prices()).get(coin)
 
     def _incident(self, kind: str, detail: str) -> None:
         """Log it and write it down, but the very same only once while the bot is dead."""

@@ -190,16 +190,21 @@ def exit_orders(
 def _exit(
     intent: Intent, instrument: Instrument, size: Decimal, trigger: Trigger, cloid: str
 ) -> OrderRequest:
-    worst = instrument.round_price(trigger.price * (1 - intent.side * TRIGGER_SLIPPAGE))
     return OrderRequest(
         instrument,
         entry_side(intent).opposite,
         size,
-        worst,
+        exit_price(trigger.price, intent.side, instrument),
         cloid,
         reduce_only=True,
         trigger=trigger,
     )
+
+
+def exit_price(trigger: Decimal, side: int, instrument: Instrument) -> Decimal:
+    """The worst price at which an exit from a position on `side` may fill once price has reached
+    its `trigger`. The venue counts the exit's notional by it (hyperliquid.md 7.2)."""
+    return instrument.round_price(trigger * (1 - side * TRIGGER_SLIPPAGE))
 
 
 def flatten_order(

@@ -39,8 +39,8 @@ async def take_care_of_orphans(desk: Desk, account: Account, orders: list[OpenOr
 async def _adopt(desk: Desk, position: Position, orders: list[OpenOrder]) -> None:
     coin, now = position.coin, desk.clock.now_ms()
     resting = covering(position, orders)
-    if coin not in desk.instruments or not position.entry_price:
-        desk.incident("orphan position", f"{coin} {position.size}: the venue tells no price")
+    if coin not in desk.instruments:
+        desk.incident("orphan position", f"{coin} {position.size}: the venue no longer lists it")
         return
     triggers = [order.trigger_price for order in resting if order.trigger_price is not None]
     stop = triggers[0] if triggers else await _stop_price(desk, position)

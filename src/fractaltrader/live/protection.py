@@ -5,12 +5,26 @@ from decimal import Decimal
 from typing import Literal
 
 from fractaltrader.exchange.budget_parameters import Priority
-from fractaltrader.exchange.errors import RejectedError
-from fractaltrader.exchange.port import OpenOrder, OrderOutcome, OutcomeKind, Position, Side
+from fractaltrader.exchange.errors import RejectedError, TransientError
+from fractaltrader.exchange.port import (
+    OpenOrder,
+    OrderOutcome,
+    OutcomeKind,
+    Position,
+    Side,
+    Venue,
+)
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.intents import AFTER_PART, exit_expiry, exit_orders, flatten_order
+from fractaltrader.live.intents import (
+    AFTER_PART,
+    exit_expiry,
+    exit_orders,
+    exit_price,
+    flatten_order,
+)
 from fractaltrader.live.state import Intent
 from fractaltrader.live.strays import belonging
+from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import MIN_NOTIONAL
 
 # While the bot runs and the venue answers, no position lacks its stop for longer: what the stream
@@ -50,10 +64,24 @@ def is_protected(position: Position, orders: Iterable[OpenOrder]) -> bool:
     return not uncovered(position, orders)
 
 
-def stop_size(position: Position, lacking: Decimal, price: Decimal) -> Decimal:
+def stop_size(
+    position: Position, lacking: Decimal, trigger: Decimal, instrument: Instrument
+) -> Decimal:
     """The size of the stop to place where `lacking` has none: all of the position when the venue
     would find the rest alone too small (10 USDC, but whole positions are exempt)."""
-    return lacking if lacking * price >= MIN_NOTIONAL else abs(position.size)
+    side = 1 if position.size > 0 else -1
+    enough = lacking * exit_price(trigger, side, instrument) >= MIN_NOTIONAL
+    return lacking if enough else abs(position.size)
+
+
+async def closing_prices(venue: Venue, positions: Iterable[Position]) -> dict[str, Decimal]:
+    """By coin: where an order to close can match, the book's middle. Where the venue does not tell
+    it, what it values the position by must do."""
+    try:
+        mids = await venue.mid_prices()
+    except TransientError:
+        mids = {}
+    return {position.coin: mids.get(position.coin, position.mark_price) for position in positions}
 
 
 async def protect_fill(desk: Desk, intent: Intent, size: Decimal) -> None:
@@ -77,16 +105,12 @@ async def protect_position(desk: Desk, coin: str) -> None:
     if intent is None:
         desk.incident("naked foreign position", f"{coin} {position.size} has no stop")
         return
-    mid = (await venue.mid_prices()).get(coin)
-    if mid is None:
-        desk.incident("naked position", f"{coin} {position.size}: the venue tells no price")
-        return
     lacking = uncovered(position, orders)
     desk.incident("naked position", f"{coin}: {lacking} of {position.size} has no stop; placing it")
     attempt = desk.book.repaired(coin).repairs if coin in desk.book.epochs else 1
     desk.write()
-    if not await _completed(desk, intent, position, orders, mid, attempt):
-        await _flatten(desk, intent, position, mid, attempt)
+    if not await _completed(desk, intent, position, orders, attempt):
+        await _flatten(desk, intent, position, attempt)
 
 
 async def _completed(
@@ -94,13 +118,13 @@ async def _completed(
     intent: Intent,
     position: Position,
     orders: list[OpenOrder],
-    mid: Decimal,
     attempt: int,
 ) -> bool:
     """Place what the stop, and with it the target, lack of the position's size."""
-    if (mid - intent.stop) * intent.side <= 0:
+    if (position.mark_price - intent.stop) * intent.side <= 0:
         return False  # price is already beyond the stop
-    stop = stop_size(position, uncovered(position, orders), intent.stop)
+    instrument = desk.instruments[position.coin]
+    stop = stop_size(position, uncovered(position, orders), intent.stop, instrument)
     target = uncovered(position, orders, "tp")
     # What is attached to the position would follow all of it, so not when this is for the rest.
     whole = stop == abs(position.size)
@@ -112,9 +136,11 @@ async def _place_exits(
 ) -> bool:
     """Send a stop and a target for these sizes, attached to the `whole` position or not; a target
     too small for the venue is left out. Whether the venue took the stop."""
-    if intent.target is not None and target * intent.target < MIN_NOTIONAL:
-        target = Decimal(0)
-    legs = exit_orders(intent, desk.instruments[intent.coin], stop, target, attempt=attempt)
+    instrument = desk.instruments[intent.coin]
+    if intent.target is not None:
+        worth = target * exit_price(intent.target, intent.side, instrument)
+        target = target if worth >= MIN_NOTIONAL else Decimal(0)
+    legs = exit_orders(intent, instrument, stop, target, attempt=attempt)
     expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
     try:
         if whole:
@@ -136,10 +162,11 @@ def _accepted(desk: Desk, coin: str, stop: OrderOutcome) -> bool:
     return False
 
 
-async def _flatten(
-    desk: Desk, intent: Intent, position: Position, mid: Decimal, attempt: int
-) -> None:
-    order = flatten_order(intent, desk.instruments[position.coin], position.size, mid, attempt)
+async def _flatten(desk: Desk, intent: Intent, position: Position, attempt: int) -> None:
+    prices = await closing_prices(desk.venue.with_priority(Priority.PROTECT), [position])
+    order = flatten_order(
+        intent, desk.instruments[position.coin], position.size, prices[position.coin], attempt
+    )
     expires = exit_expiry(desk.clock.now_ms(), desk.venue.skew)
     try:
         (outcome,) = await desk.venue.place([order], bracket=False, expires_ms=expires)

@@ -57,6 +57,7 @@ def account(state: ClearinghouseState) -> Account:
                 data.unrealized_pnl,
                 data.leverage.value,
                 data.liquidation_px,
+                data.position_value,
             )
     summary = state.margin_summary
     return Account(

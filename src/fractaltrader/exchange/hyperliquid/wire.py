@@ -82,6 +82,7 @@ class PositionData(msgspec.Struct, rename="camel"):
     coin: str
     szi: Decimal
     leverage: Leverage
+    position_value: Decimal
     unrealized_pnl: Decimal
     entry_px: Decimal | None = None
     liquidation_px: Decimal | None = None
