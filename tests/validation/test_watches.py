@@ -280,6 +280,20 @@ def test_trades_are_told_from_executions() -> None:
     assert [truth.losses_in_a_row(ms) for ms in (0, 1, 2, 7)] == [2, 2, 1, 0]
 
 
+def test_losing_runs_count_until_the_bot_has_learned_of_them() -> None:
+    """A run that a gain has ended still is a cause while the bot was away, and a few looks after;
+    then only the newest run is."""
+    truth = TradesTruth()
+    fills = [fill(number, "-1") for number in range(1, 7)] + [fill(7, "1")]
+    for _look in range(10):
+        truth.see(fills, working=False)
+        assert (truth.losses_in_a_row(0), truth.most_losses_in_a_row(0)) == (0, 6)
+    for _look in range(4):
+        assert truth.most_losses_in_a_row(0) == 6
+        truth.see(fills)
+    assert truth.most_losses_in_a_row(0) == 0
+
+
 def test_the_day_opens_with_the_least_around_midnight() -> None:
     """The lowest equity around a midnight that the bot worked through; none for a day it did not,
     nor after a reset."""

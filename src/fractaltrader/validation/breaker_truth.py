@@ -136,7 +136,7 @@ class BreakerTruth:
         """Hold the breaker's latches against the truth."""
         if not state.clock_ms:
             return  # a life that has not opened its state yet
-        self._trades.see(fills)
+        self._trades.see(fills, working=working)
         entries = self._trades.entries_since(now_ms // DAY_MS * DAY_MS)
         losses = self._trades.most_losses_in_a_row(self._since_ms)
         silence_ms = self._stream.silence_ms()

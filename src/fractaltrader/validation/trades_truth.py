@@ -20,9 +20,11 @@ class TradesTruth:
         self._looks = deque([0], maxlen=LOOKS)  # trades closed before each of the last looks
         self._entered: dict[str, int] = {}  # by decision, in order: first execution, ms
 
-    def see(self, fills: Sequence[Fill]) -> None:
-        """Take in the executions since the last time."""
-        self._looks.append(len(self._closed))
+    def see(self, fills: Sequence[Fill], *, working: bool = True) -> None:
+        """Take in the executions since the last time; a bot that was not `working` meanwhile has
+        not learned of them yet."""
+        if working:
+            self._looks.append(len(self._closed))
         for fill in fills[self._seen :]:
             self._see(fill)
         self._seen = len(fills)
@@ -58,7 +60,7 @@ class TradesTruth:
         return count
 
     def most_losses_in_a_row(self, since_ms: int) -> int:
-        """The same, the most that it was after any execution since a few looks ago: the bot learns
-        of them one by one, and a moment later."""
+        """The same, the most that it was after any execution since a few looks of the bot's work
+        ago: it learns of them one by one, and a moment later."""
         moments = range(self._looks[0], len(self._closed) + 1)
         return max(self.losses_in_a_row(since_ms, trades) for trades in moments)
