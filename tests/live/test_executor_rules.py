@@ -444,10 +444,10 @@ def test_a_rest_below_ten_dollars_is_made_the_whole() -> None:
     """The venue takes orders from 10 USDC on, counted at the worst price of the exit, 8 % beyond
     the stop; a stop for everything is exempt."""
     coin = Instrument("BTC", 0, 2, 50)
-    assert stop_size(position(3), Decimal("0.1"), Decimal(109), coin) == Decimal("0.1")
+    assert stop_size(position(3), Decimal("0.1"), Decimal("108.7"), coin) == Decimal("0.1")
     assert stop_size(position(3), Decimal("0.1"), Decimal("108.6"), coin) == 3
-    assert stop_size(position(-3), Decimal("0.1"), Decimal("92.6"), coin) == Decimal("0.1")
-    assert stop_size(position(-3), Decimal("0.1"), Decimal("92.5"), coin) == 3
+    assert stop_size(position("-0.5"), Decimal("0.1"), Decimal("92.6"), coin) == Decimal("0.1")
+    assert stop_size(position("-0.5"), Decimal("0.1"), Decimal("92.5"), coin) == Decimal("0.5")
 
 
 def test_a_rest_just_above_ten_dollars_gets_its_stop(tmp_path: Path) -> None:
