@@ -51,10 +51,14 @@ depth = 0.05
 every = "4h"
 lasts = "1h"
 """
-# The market is so much faster than the bot's clock that a block for hours would outlast it.
+# The market is so much faster than the bot's clock that a block for hours would outlast it; and it
+# is one day of that clock in which a strategy that loses must not lose half of everything.
 CONFIG = """
 [trade]
 strategy = "{strategy}"
+
+[risk]
+base_risk = 0.004
 
 [breaker]
 max_drawdown = 0.9
