@@ -84,16 +84,19 @@ def catches(name: str, scratch: Path) -> bool:
     """Whether the hook passes without the defect and fails with it."""
     file, defect = DEFECTS[name]
     path = scratch / file
-    before = path.read_bytes() if path.exists() else None
+    before = (path.read_bytes(), path.stat()) if path.exists() else None
     passed = run(name, scratch, before is not None and file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes((before or b"") + defect.encode())
+    path.write_bytes((before[0] if before else b"") + defect.encode())
     git(scratch, "add", "--", file)
     failed = not run(name, scratch, file)
     if before is None:
         git(scratch, "rm", "--quiet", "--force", "--", file)
     else:
-        path.write_bytes(before)
+        content, times = before
+        path.write_bytes(content)
+        # A newer pyproject.toml would make the next hook install this environment anew, from here.
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         git(scratch, "add", "--", file)
     verdict = "caught" if passed and failed else "MISSED" if passed else "FAILS WITHOUT A DEFECT"
     print(f"{name:17} {verdict:7} {file}", flush=True)
@@ -111,6 +114,8 @@ def run(name: str, scratch: Path, file: str | bool) -> bool:
         text=True,
         check=False,
     )
+    if done.returncode and not file:
+        print(done.stdout[-2_000:])
     return done.returncode == 0
 
 
