@@ -80,6 +80,13 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         self._db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        try:
+            self._prepare()
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         # By default it fills 2 MB over the months, which looks like a leak; rows are only appended.
