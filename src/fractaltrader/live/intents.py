@@ -219,13 +219,12 @@ def closing_order(
     instrument: Instrument, position: Decimal, mid: Decimal, cloid: str
 ) -> OrderRequest:
     """A reduce-only order under the id `cloid` that closes `position`, signed, at once."""
-    side = Side.SELL if position > 0 else Side.BUY
-    slippage = -TRIGGER_SLIPPAGE if position > 0 else TRIGGER_SLIPPAGE
+    long = position > 0
     return OrderRequest(
         instrument,
-        side,
+        Side.SELL if long else Side.BUY,
         abs(position),
-        instrument.round_price(mid * (1 + slippage)),
+        exit_price(mid, 1 if long else -1, instrument),
         cloid,
         tif="Ioc",
         reduce_only=True,
