@@ -17,7 +17,7 @@ from time import monotonic, sleep
 
 import msgspec
 
-from benchmarks.bot_process import Trading
+from benchmarks.bot_process import Entry, Trading
 from benchmarks.timing import Row, readable
 from fractaltrader.live.ledger import FILE_NAME as LEDGER
 
@@ -25,6 +25,7 @@ FRACTAL = [sys.executable, "-c", "from fractaltrader.cli.main import main; main(
 MEMORY_FOLDER = Path("/dev/shm")  # files without a disk, where there is such a folder
 ORDER_DAYS = 45
 ORDER_SPEED = 3_600.0
+REPLAYS = 3
 MONTH_DAYS = 30
 # Market seconds to a second of the bot's timers: 7,200 heartbeats and 240 reconciliations.
 MONTH_SPEED = 180.0
@@ -54,11 +55,13 @@ def rows() -> list[Row]:
     return [*order_rows(), month_row(), start_row()]
 
 
-def traded(coins: str, days: int, speed: float, strategy: str, folder: Path | None) -> Trading:
+def traded(
+    coins: str, days: int, speed: float, strategy: str, folder: Path | None, replays: int = 0
+) -> Trading:
     """What a bot in a process of its own measured; its files are in `folder`, or where
     temporary files usually are."""
     with TemporaryDirectory(prefix="fractal-bench-", dir=folder) as place:
-        arguments = [place, coins, str(days), str(speed), strategy]
+        arguments = [place, coins, str(days), str(speed), strategy, str(replays)]
         command = [sys.executable, "-m", "benchmarks.bot_process", *arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(done.stdout, type=Trading)
@@ -67,23 +70,37 @@ def traded(coins: str, days: int, speed: float, strategy: str, folder: Path | No
 def order_rows() -> list[Row]:
     """Bar to order, with the files in memory and on the disk."""
     memory = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-    without = traded("BTC", ORDER_DAYS, ORDER_SPEED, "fvg_fill", memory).entries
-    synced = traded("BTC", ORDER_DAYS, ORDER_SPEED, "fvg_fill", None).entries
-    cpu = median(entry.cpu_s for entry in without)
-    quick, slow = (median(entry.wall_s for entry in part) for part in (without, synced))
-    bare = median(entry.bare_s for entry in synced)
-    above = median(entry.wall_s - entry.bare_s for entry in synced)
+    without = traded("BTC", ORDER_DAYS, ORDER_SPEED, "fvg_fill", memory, REPLAYS)
+    synced = traded("BTC", ORDER_DAYS, ORDER_SPEED, "fvg_fill", None, REPLAYS)
+    awakened = above_bare(synced.entries)
     return [
         Row(
-            "closed bar to signed order", quick, "order",
-            f"CPU {readable(cpu)}; {len(without)} orders, no disk; without the venue's time",
+            "closed bar to signed order", half(without.replayed), "order",
+            f"{len(without.replayed)} orders, no disk; the venue's answers from memory",
         ),
         Row(
-            "the same, intent synced to the disk", slow, "order",
-            f"{readable(max(above, 0))} above a bare write and fsync",
+            "the same, intent synced to the disk", half(synced.replayed), "order",
+            f"{readable(above_bare(synced.replayed))} above a bare write and fsync",
         ),
-        Row("a bare write and fsync of the state's size", bare, "write", "right after each"),
+        Row(
+            "the same, awakened by the venue's process", half(without.entries), "order",
+            f"synced {readable(half(synced.entries))}, {readable(awakened)} above a bare one",
+        ),
+        Row(
+            "a bare write and fsync of the state's size",
+            median(entry.bare_s for entry in synced.replayed), "write", "right after each",
+        ),
     ]  # fmt: skip
+
+
+def half(entries: list[Entry]) -> float:
+    """Within how many seconds half of the orders leave."""
+    return median(entry.wall_s for entry in entries)
+
+
+def above_bare(entries: list[Entry]) -> float:
+    """How many seconds half of the orders take at most beyond the disk's own time."""
+    return max(median(entry.wall_s - entry.bare_s for entry in entries), 0.0)
 
 
 def month_row() -> Row:

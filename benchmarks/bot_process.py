@@ -1,8 +1,10 @@
 """The real bot in a process of its own, in virtual time, with a stopwatch on its messages.
 
-`python -m benchmarks.bot_process FOLDER COINS DAYS SPEED STRATEGY` trades the market of
+`python -m benchmarks.bot_process FOLDER COINS DAYS SPEED STRATEGY [REPLAYS]` trades the market of
 `venue_process` with the files in FOLDER and prints a `Trading` as JSON. The bot's parts are those
-of `fractal run`; only the network is replaced, by pipes, whose time is the venue's.
+of `fractal run`; only the network is replaced, by pipes, whose time is the venue's. With REPLAYS
+the same days are traded so often again with the venue's answers from memory: no other process
+wakes this one, and takes its place in the processor's caches, while the stopwatch runs.
 """
 
 import asyncio
@@ -57,6 +59,7 @@ class Trading(msgspec.Struct):
     """What was measured."""
 
     entries: list[Entry]
+    replayed: list[Entry]  # the same entries, with the venue's answers from memory
     resident_mb: list[float]  # of this process, after every market day
     largest_state: int  # bytes
 
@@ -99,28 +102,22 @@ class Stopwatch:
         return perf_counter() - began
 
 
-class PipedVenue:
-    """A transport whose venue is another process; one socket at a time."""
+class Venue:
+    """A transport to a venue that is `ask`ed; one socket at a time. Needs a running loop."""
 
-    def __init__(self, coins: str, days: int, watch: Stopwatch) -> None:
-        """Needs a running loop."""
-        arguments = [coins, str(days), Signer(KEY).address]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.venue_process", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+    def __init__(self, watch: Stopwatch) -> None:
         self._watch = watch
         self._frames: asyncio.Queue[str] = asyncio.Queue()
         self.now_ms: Callable[[], int] = lambda: 0
         self.next_ms: int | None = 0
 
+    def answer(self, what: str, body: bytes) -> Answer:
+        """What the venue says."""
+        raise NotImplementedError
+
     def ask(self, what: str, body: bytes = b"") -> Answer:
         """What the venue answers now; the frames it sends wait to be received."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        send(self._process.stdin, Question(what, self.now_ms(), body))
-        answer = receive(self._process.stdout, Answer)
+        answer = self.answer(what, body)
         for frame in answer.frames:
             self._frames.put_nowait(frame)
         self.next_ms = answer.next_ms
@@ -133,7 +130,7 @@ class PipedVenue:
         await asyncio.sleep(0)  # as any network would, let others have their turn
         return answer.status, answer.body
 
-    async def connect(self) -> "PipedVenue":
+    async def connect(self) -> "Venue":
         self.ask("connect")
         return self
 
@@ -150,8 +147,47 @@ class PipedVenue:
         """As a socket; the venue goes on until `end`."""
 
     def end(self) -> None:
+        """Nothing is asked any more."""
+
+
+class PipedVenue(Venue):
+    """The venue is another process. Its answers are kept in `told`."""
+
+    def __init__(self, watch: Stopwatch, coins: str, days: int) -> None:
+        super().__init__(watch)
+        arguments = [coins, str(days), Signer(KEY).address]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.venue_process", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.told: list[tuple[str, Answer]] = []
+
+    def answer(self, what: str, body: bytes) -> Answer:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        send(self._process.stdin, Question(what, self.now_ms(), body))
+        answer = receive(self._process.stdout, Answer)
+        self.told.append((what, answer))
+        return answer
+
+    def end(self) -> None:
         """Let the venue's process end."""
         self._process.communicate()
+
+
+class ReplayedVenue(Venue):
+    """Answers the same questions as another venue did before."""
+
+    def __init__(self, watch: Stopwatch, told: list[tuple[str, Answer]]) -> None:
+        super().__init__(watch)
+        self._told = iter(told)
+
+    def answer(self, what: str, body: bytes) -> Answer:
+        asked, answer = next(self._told)
+        if asked != what:
+            raise RuntimeError(f"the replay asks {what}, where {asked} was asked before")
+        return answer
 
 
 def resident_mb() -> float:
@@ -163,10 +199,12 @@ def resident_mb() -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-async def trade(folder: Path, coins: str, days: int, speed: float, strategy: str) -> Trading:
+async def trade(
+    folder: Path, coins: str, speed: float, strategy: str, venue_of: Callable[[Stopwatch], Venue]
+) -> Trading:
     """Trade to the market's end."""
     watch = Stopwatch(folder)
-    venue = PipedVenue(coins, days, watch)
+    venue = venue_of(watch)
     start_ms = venue.ask("connect").next_ms or 0
     clock = LoopClock(start_ms, speed)
     venue.now_ms = clock.now_ms
@@ -197,13 +235,29 @@ async def trade(folder: Path, coins: str, days: int, speed: float, strategy: str
     await trading
     desk.ledger.close()
     venue.end()
-    return Trading(watch.entries, resident, watch.largest_state)
+    return Trading(watch.entries, [], resident, watch.largest_state)
 
 
 def main() -> None:
     """Trade as the arguments say and print what was measured."""
-    folder, coins, days, speed, strategy = sys.argv[1:]
-    result = run_virtual(trade(Path(folder), coins, int(days), float(speed), strategy))
+    folder, coins, days, speed, strategy, *replays = sys.argv[1:]
+    venues: list[PipedVenue] = []
+
+    def piped(watch: Stopwatch) -> Venue:
+        venues.append(PipedVenue(watch, coins, int(days)))
+        return venues[0]
+
+    def again(watch: Stopwatch) -> Venue:
+        return ReplayedVenue(watch, venues[0].told)
+
+    def traded(name: str, venue_of: Callable[[Stopwatch], Venue]) -> Trading:
+        place = Path(folder) / name
+        place.mkdir()
+        return run_virtual(trade(place, coins, float(speed), strategy, venue_of))
+
+    result = traded("first", piped)
+    for number in range(int(*replays)):
+        result.replayed += traded(f"again{number}", again).entries
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 

@@ -104,8 +104,8 @@ class Decider:
         try:
             venue = desk.venue.with_priority(Priority.ENTER)
             async with asyncio.timeout(PATIENCE_SECONDS):
-                account = await desk.judge(await venue.account())
-                mids = await venue.mid_prices()
+                told, mids = await asyncio.gather(venue.account(), venue.mid_prices())
+                account = await desk.judge(told)
         except (TransientError, TimeoutError) as error:
             desk.breaker.error(error)
             self._note(signal, f"venue_unavailable: {str(error) or 'no answer in time'}", None)

@@ -35,7 +35,7 @@ from fractaltrader.smc.kernel import compiled, compiled_for, inlined, kernel
 from fractaltrader.smc.periods import DAY, END, Periods, new_periods, take_in, turn_day
 from fractaltrader.smc.session_steps import SessionState, new_session_state, step_session
 from fractaltrader.smc.sessions import MOST_SESSIONS
-from fractaltrader.smc.state import as_record, as_records, pack, unpack_into, views_of
+from fractaltrader.smc.state import as_record, as_records, pack, scalar_views, unpack_into, views_of
 
 __all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "detect_events", "new_state", "step"]
 
@@ -348,7 +348,8 @@ class SmcEngine:
             bar = Bar(0, 1.0, 1.0, 1.0, 1.0, 1.0)
             self._step = partial(compiled_for(step_in, *machine, *bar), *machine)
         else:
-            self._step = partial(step_in, (config,), (self.state,), (self._events,))
+            views = (scalar_views(self.state),), (scalar_views(self._events),)
+            self._step = partial(step_in, (config,), *views)
 
     def on_bar(self, bar: Bar) -> list[Event]:
         """The events that the close of `bar` makes known.

@@ -12,7 +12,7 @@ from fractaltrader.smc.engine import BATCH_ROWS, columns
 from fractaltrader.smc.events import EventBuffer, FloatArray, IntArray, new_buffer
 from fractaltrader.smc.kernel import compiled, kernel
 from fractaltrader.smc.parameters import Parameters
-from fractaltrader.smc.state import as_record, pack, unpack_into
+from fractaltrader.smc.state import as_record, pack, scalar_views, unpack_into
 from fractaltrader.strategies.base import (
     ATR,
     BASELINE,
@@ -162,12 +162,13 @@ class KernelSession(StrategySession):
         kind = strategy.kind
         self._config = kind.new_config(strategy.params)
         self._state = kind.new_state(self._config)
-        self._events = new_buffer(BATCH_ROWS)
         self._record = np.zeros(kind.record_width)
+        events = new_buffer(BATCH_ROWS)
+        self._memory = scalar_views(self._state), scalar_views(events), self._record.data
 
     def _step(self, bar: Bar) -> Signal | None:
-        step = self.strategy.kind.step
-        if not step(self._config, self._state, self._events, *bar, self._record):
+        state, events, record = self._memory
+        if not self.strategy.kind.step(self._config, state, events, *bar, record):
             return None
         return self.strategy.signal(self.coin, bar.open_time, self._record)
 
