@@ -1,5 +1,6 @@
 """Every reason not to enter has its own verdict in the ledger, and no order leaves."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,26 @@ def test_a_refusal_has_its_name(
         entered, found, reason = await verdict(world, desk)
         assert (entered, found) == (name == "enter", name)
         assert why in reason
+        close(world, desk)
+
+    run_virtual(play())
+
+
+def test_a_decision_waits_for_one_answer_only(world: World) -> None:
+    """Account and prices are asked for at once: two slow answers take no longer than one."""
+
+    async def late(send: Send) -> tuple[int, bytes]:
+        await asyncio.sleep(0.02)
+        return await send()
+
+    async def play() -> None:
+        given: Answers = {}
+        desk = await desk_by_kind(world, given)
+        given.update({"clearinghouseState": late, "allMids": late})
+        now = asyncio.get_running_loop().time
+        began = now()
+        assert await verdict(world, desk) == (True, "enter", "")
+        assert now() - began < 0.03
         close(world, desk)
 
     run_virtual(play())
