@@ -15,7 +15,7 @@ from markets import (
 
 from fractaltrader.market import Bar
 from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect_events
-from fractaltrader.smc.engine import bar_capacity, columns, new_state, run
+from fractaltrader.smc.engine import BATCH_ROWS, columns, new_state, run
 from fractaltrader.smc.events import new_buffer, new_columns
 
 # A run's first example compiles, which takes long.
@@ -52,7 +52,7 @@ def test_the_loop_of_a_batch_run_loses_nothing(
     full, and with more room goes on to the very events that come bar by bar."""
     candles, expected = candles_of(bars), interpreted(bars, params)
     config = params.engine_config(M15.ms)
-    memory = config, new_state(config), new_buffer(bar_capacity(config))
+    memory = config, new_state(config), new_buffer(BATCH_ROWS)
     found, progress, stops = new_columns(room), np.zeros(2, np.int64), 0
     while not run(*memory, found, progress, candles.open_time, *columns(candles)):
         stops += 1
