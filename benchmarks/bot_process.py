@@ -1,10 +1,10 @@
 """The real bot in a process of its own, in virtual time, with a stopwatch on its messages.
 
-`python -m benchmarks.bot_process FOLDER COINS DAYS SPEED STRATEGY [REPLAYS]` trades the market of
+`python -m benchmarks.bot_process FOLDER COINS DAYS SPEED STRATEGY REPLAYS` trades the market of
 `venue_process` with the files in FOLDER and prints a `Trading` as JSON. The bot's parts are those
-of `fractal run`; only the network is replaced, by pipes, whose time is the venue's. With REPLAYS
-the same days are traded so often again with the venue's answers from memory: no other process
-wakes this one, and takes its place in the processor's caches, while the stopwatch runs.
+of `fractal run`; only the network is replaced, by pipes, whose time is the venue's. Then the same
+days are traded REPLAYS times with the venue's answers from memory: no other process wakes this one,
+and takes its place in the processor's caches, while the stopwatch runs.
 """
 
 import asyncio
@@ -151,10 +151,11 @@ class Venue:
 
 
 class PipedVenue(Venue):
-    """The venue is another process. Its answers are kept in `told`."""
+    """The venue is another process; what it told is kept on demand only, for it takes memory."""
 
-    def __init__(self, watch: Stopwatch, coins: str, days: int) -> None:
+    def __init__(self, watch: Stopwatch, coins: str, days: int, *, keep: bool) -> None:
         super().__init__(watch)
+        self._keep = keep
         arguments = [coins, str(days), Signer(KEY).address]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.venue_process", *arguments],
@@ -168,7 +169,8 @@ class PipedVenue(Venue):
         assert self._process.stdout is not None
         send(self._process.stdin, Question(what, self.now_ms(), body))
         answer = receive(self._process.stdout, Answer)
-        self.told.append((what, answer))
+        if self._keep:
+            self.told.append((what, answer))
         return answer
 
     def end(self) -> None:
@@ -240,11 +242,11 @@ async def trade(
 
 def main() -> None:
     """Trade as the arguments say and print what was measured."""
-    folder, coins, days, speed, strategy, *replays = sys.argv[1:]
+    folder, coins, days, speed, strategy, replays = sys.argv[1:]
     venues: list[PipedVenue] = []
 
     def piped(watch: Stopwatch) -> Venue:
-        venues.append(PipedVenue(watch, coins, int(days)))
+        venues.append(PipedVenue(watch, coins, int(days), keep=replays != "0"))
         return venues[0]
 
     def again(watch: Stopwatch) -> Venue:
@@ -256,7 +258,7 @@ def main() -> None:
         return run_virtual(trade(place, coins, float(speed), strategy, venue_of))
 
     result = traded("first", piped)
-    for number in range(int(*replays)):
+    for number in range(int(replays)):
         result.replayed += traded(f"again{number}", again).entries
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
