@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from virtual_world import World, lost_answer
 from fractaltrader.errors import UserError
 from fractaltrader.exchange.errors import CriticalError
 from fractaltrader.exchange.port import OrderRequest, Side
+from fractaltrader.live.assembly import build_bot
 from fractaltrader.live.executor import Executor
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.lock import only_trader
@@ -299,3 +301,29 @@ def test_a_recovered_state_is_told_once(world: World) -> None:
         world.replay.cancel()
 
     run_virtual(damaged())
+
+
+def test_a_silent_venue_is_asked_again_within_half_a_minute(world: World) -> None:
+    """A start that the venue does not answer is tried again after 2 s, then less and less often,
+    but however long the silence lasts after 30 s."""
+    asked: list[float] = []
+
+    async def silent(_: str, __: Send) -> tuple[int, bytes]:
+        asked.append(asyncio.get_running_loop().time())
+        raise lost_answer()
+
+    async def waiting() -> None:
+        world.open()
+        world.replay.cancel()
+        desk = world.desk(silent)
+        bot = build_bot(world.config, desk)
+        running = asyncio.create_task(bot.run(venue_name="world"))
+        await asyncio.sleep(300)
+        bot.stop()
+        await running
+        desk.ledger.close()
+
+    run_virtual(waiting())
+    pauses = [round(later - before) for before, later in pairwise(asked)]
+    assert pauses[:6] == [2, 4, 8, 16, 30, 30]
+    assert max(pauses) == 30

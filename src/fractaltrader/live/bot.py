@@ -52,7 +52,7 @@ QUEUE_LIMIT = 10_000
 HEARTBEAT_SECONDS = 2.0
 RECONCILE_SECONDS = 60.0
 FIRST_RETRY_SECONDS = 2.0
-LONGEST_RETRY_SECONDS = 60.0
+LONGEST_RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Tick(StrEnum):
 
 
 class Retry:
-    """When to try again after a failure: after 2 s, then doubling to 60 s."""
+    """When to try again after a failure: after 2 s, then doubling to 30 s."""
 
     def __init__(self) -> None:
         self.delay = 0.0
