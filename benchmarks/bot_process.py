@@ -14,9 +14,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
-from time import perf_counter, thread_time
+from time import perf_counter
 
 import msgspec
 
@@ -40,6 +41,7 @@ from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
 DAY_MS = 86_400_000
 SETTLE_SECONDS = 1.0
 CANDLE = '{"channel":"candle"'
+Told = list[tuple[str, Answer]]  # questions and what was answered
 BRACKET = b'"normalTpsl"'
 # Nothing is to end the trading before the market does.
 BREAKER = BreakerParameters(
@@ -51,7 +53,6 @@ class Entry(msgspec.Struct):
     """From the candle's text frame to the signed order's bytes, without the venue's time."""
 
     wall_s: float
-    cpu_s: float
     bare_s: float  # a bare write and fsync of as many bytes as the state has, right afterwards
 
 
@@ -71,26 +72,25 @@ class Stopwatch:
         self.entries: list[Entry] = []
         self.largest_state = 0
         self._folder = folder
-        self._begun = (0.0, 0.0)
+        self._begun = 0.0
 
     def start(self) -> None:
         """A candle has arrived."""
-        self._begun = perf_counter(), thread_time()
+        self._begun = perf_counter()
 
     def paused(self, ask: Callable[[], Answer]) -> Answer:
         """The venue's answer, whose time does not count."""
-        wall, cpu = perf_counter(), thread_time()
+        asked = perf_counter()
         answer = ask()
-        begun = self._begun
-        self._begun = begun[0] + perf_counter() - wall, begun[1] + thread_time() - cpu
+        self._begun += perf_counter() - asked
         return answer
 
     def stop(self) -> None:
         """A signed entry leaves."""
-        wall, cpu = perf_counter() - self._begun[0], thread_time() - self._begun[1]
+        wall = perf_counter() - self._begun
         size = (self._folder / FILE_NAME).stat().st_size
         self.largest_state = max(self.largest_state, size)
-        self.entries.append(Entry(wall, cpu, self._bare(size)))
+        self.entries.append(Entry(wall, self._bare(size)))
 
     def _bare(self, size: int) -> float:
         content = b"x" * size
@@ -151,26 +151,25 @@ class Venue:
 
 
 class PipedVenue(Venue):
-    """The venue is another process; what it told is kept on demand only, for it takes memory."""
+    """The venue is another process; its answers are kept in `told` where there is such a list."""
 
-    def __init__(self, watch: Stopwatch, coins: str, days: int, *, keep: bool) -> None:
+    def __init__(self, watch: Stopwatch, coins: str, days: int, told: Told | None) -> None:
         super().__init__(watch)
-        self._keep = keep
+        self._told = told
         arguments = [coins, str(days), Signer(KEY).address]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.venue_process", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self.told: list[tuple[str, Answer]] = []
 
     def answer(self, what: str, body: bytes) -> Answer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         send(self._process.stdin, Question(what, self.now_ms(), body))
         answer = receive(self._process.stdout, Answer)
-        if self._keep:
-            self.told.append((what, answer))
+        if self._told is not None:
+            self._told.append((what, answer))
         return answer
 
     def end(self) -> None:
@@ -181,7 +180,7 @@ class PipedVenue(Venue):
 class ReplayedVenue(Venue):
     """Answers the same questions as another venue did before."""
 
-    def __init__(self, watch: Stopwatch, told: list[tuple[str, Answer]]) -> None:
+    def __init__(self, watch: Stopwatch, told: Told) -> None:
         super().__init__(watch)
         self._told = iter(told)
 
@@ -243,14 +242,8 @@ async def trade(
 def main() -> None:
     """Trade as the arguments say and print what was measured."""
     folder, coins, days, speed, strategy, replays = sys.argv[1:]
-    venues: list[PipedVenue] = []
-
-    def piped(watch: Stopwatch) -> Venue:
-        venues.append(PipedVenue(watch, coins, int(days), keep=replays != "0"))
-        return venues[0]
-
-    def again(watch: Stopwatch) -> Venue:
-        return ReplayedVenue(watch, venues[0].told)
+    told: Told = []
+    piped = partial(PipedVenue, coins=coins, days=int(days), told=told if int(replays) else None)
 
     def traded(name: str, venue_of: Callable[[Stopwatch], Venue]) -> Trading:
         place = Path(folder) / name
@@ -259,7 +252,7 @@ def main() -> None:
 
     result = traded("first", piped)
     for number in range(int(replays)):
-        result.replayed += traded(f"again{number}", again).entries
+        result.replayed += traded(f"again{number}", partial(ReplayedVenue, told=told)).entries
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fractaltrader.errors import UserError
@@ -22,8 +22,7 @@ from fractaltrader.keys.hiding import (
 )
 from fractaltrader.live.logs import configure_logs
 
-# Even in decimal longer than the texts around it: a key of 1 would be hidden in every "1".
-KEYS = st.integers(2**160, 2**255).map(lambda number: number.to_bytes(32, "big"))
+KEYS = st.integers(min_value=1, max_value=2**255).map(lambda number: number.to_bytes(32, "big"))
 KEY = bytes(range(1, 33))
 
 
@@ -47,6 +46,8 @@ def spellings(key: bytes) -> list[str]:
 @given(KEYS, st.text(max_size=20), st.text(max_size=20))
 def test_a_signer_takes_its_key_out_of_any_text(key: bytes, before: str, after: str) -> None:
     """In no spelling does the key survive, wherever it stands; the text around it does."""
+    # A key as small as 1 is hidden in every "1".
+    assume(str(int.from_bytes(key, "big")) not in before + after)
     signer = Signer(key.hex())
     for spelt in spellings(key):
         shown = signer.redact(f"{before}|{spelt}|{after}")
