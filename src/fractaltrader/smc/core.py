@@ -55,10 +55,8 @@ from fractaltrader.smc.structure import (
 from fractaltrader.smc.swings import Swings, fractal, leg_flips, new_swings, outstanding
 from fractaltrader.smc.window import (
     CAPACITY,
-    HIGH_,
-    LOW_,
     MASK,
-    TRUE_RANGE,
+    Window,
     mean,
     new_window,
     push,
@@ -74,7 +72,7 @@ class Core(NamedTuple):
 
     counters: IntArray  # BARS seen, BIAS (+1, -1, 0 before any break), SINCE the hole
     atr: FloatArray  # [3]: at the newest bar, the one before (NaN while not known), sum of ranges
-    window: FloatArray
+    window: Window
     bars: IntArray  # [CAPACITY]: the base bar at whose close each bar of the ring was known
     swings: Swings
     structure: Structure
@@ -109,7 +107,7 @@ def take_swing(
     """Take in the swing that bar `t` confirms."""
     pivot = t - config.right
     row = pivot & MASK
-    level = core.window[row, HIGH_ if side > 0 else LOW_]
+    level = core.window.high[row] if side > 0 else core.window.low[row]
     label = core.bars[row]
     structure = core.structure
     # A swing before the last break is the one it started from, though it is confirmed only now.
@@ -320,7 +318,7 @@ def candidates(core: Core, events: EventBuffer, now: int, high: float, low: floa
 def sum_ranges(core: Core, t: int, bars: int) -> None:
     """Take the sum of the true ranges afresh once there are as many as the ATR needs."""
     if t >= bars - 1:
-        core.atr[SUM] = bars * mean(core.window, t, bars, TRUE_RANGE)
+        core.atr[SUM] = bars * mean(core.window.true_range, t, bars)
         core.atr[NOW] = core.atr[SUM] / bars
 
 
@@ -333,7 +331,7 @@ def average_range(core: Core, t: int, bars: int, afresh: bool) -> None:
     if afresh or t < bars:
         sum_ranges(core, t, bars)
     else:
-        moved = window[t & MASK, TRUE_RANGE] - window[(t - bars) & MASK, TRUE_RANGE]
+        moved = window.true_range[t & MASK] - window.true_range[(t - bars) & MASK]
         total = max(atr[SUM] + moved, 0.0)
         atr[SUM] = total
         atr[NOW] = total / bars
@@ -378,7 +376,7 @@ def core_step(
     before = core.atr[BEFORE]
     if config.gaps:
         first = (t - 2) & MASK
-        height = max(low - window[first, HIGH_], window[first, LOW_] - high)
+        height = max(low - window.high[first], window.low[first] - high)
         least = config.fvg_min_atr * before if config.fvg_min_atr > 0.0 else 0.0
         apart = (height > 0.0) & (height >= least)
     body = close - open_

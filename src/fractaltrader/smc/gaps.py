@@ -17,7 +17,7 @@ from fractaltrader.smc.events import (
     emit,
 )
 from fractaltrader.smc.kernel import inlined, kernel
-from fractaltrader.smc.window import CLOSE_, HIGH_, LOW_, MASK, OPEN_
+from fractaltrader.smc.window import MASK, Window
 from fractaltrader.smc.zones import AFTER, FAR, Zones, add_zone
 
 # `displaced`: own bar of the last displacement of a side; `choch`: id, own bar, base bar and side
@@ -49,26 +49,26 @@ def new_force() -> Force:
 
 
 @inlined
-def gap_side(config: EngineConfig, window: FloatArray, t: int, low: float, high: float) -> int:
+def gap_side(config: EngineConfig, window: Window, t: int, low: float, high: float) -> int:
     """+1 or -1 when bars t-2…t leave a gap that the clauses accept, else 0.
 
     Call it for t >= 2 only where the outer bars do not overlap and the gap has its height in ATR.
     """
     first = (t - 2) & MASK
     middle = (t - 1) & MASK
-    if low > window[first, HIGH_]:
+    if low > window.high[first]:
         side = 1
-        bottom = window[first, HIGH_]
+        bottom = window.high[first]
         top = low
     else:
         side = -1
         bottom = high
-        top = window[first, LOW_]
+        top = window.low[first]
     height = top - bottom
     if height < config.fvg_min_bp * 1e-4 * bottom:
         return 0
-    open_ = window[middle, OPEN_]
-    close = window[middle, CLOSE_]
+    open_ = window.open[middle]
+    close = window.close[middle]
     if config.fvg_same_colour and side * (close - open_) <= 0.0:
         return 0
     if config.fvg_close_beyond and side * close <= side * (bottom if side > 0 else top):
@@ -79,7 +79,7 @@ def gap_side(config: EngineConfig, window: FloatArray, t: int, low: float, high:
 
 
 @kernel
-def large_body(config: EngineConfig, window: FloatArray, t: int) -> bool:
+def large_body(config: EngineConfig, window: Window, t: int) -> bool:
     """Whether the body of bar `t`, as a share of its open, beats the mean over its window."""
     bars = config.body_bars
     if t + 1 < bars:
@@ -87,22 +87,22 @@ def large_body(config: EngineConfig, window: FloatArray, t: int) -> bool:
     total = 0.0
     for k in range(t - bars + 1, t + 1):
         row = k & MASK
-        total += abs(window[row, CLOSE_] - window[row, OPEN_]) / window[row, OPEN_]
+        total += abs(window.close[row] - window.open[row]) / window.open[row]
     row = t & MASK
-    body = abs(window[row, CLOSE_] - window[row, OPEN_]) / window[row, OPEN_]
+    body = abs(window.close[row] - window.open[row]) / window.open[row]
     return bool(body > config.fvg_body_mult * total / bars)
 
 
 @inlined
 def add_gap(
-    config: EngineConfig, zones: Zones, window: FloatArray, events: EventBuffer,
+    config: EngineConfig, zones: Zones, window: Window, events: EventBuffer,
      side: int, t: int, now: int, label: int, low: float, high: float,
 ) -> None:  # fmt: skip
     """Emit the gap of bars t-2…t (middle bar `label`), unite it with the one before, watch it."""
     row = (side + 1) >> 1
     first = (t - 2) & MASK
-    outer_high = window[first, HIGH_]
-    outer_low = window[first, LOW_]
+    outer_high = window.high[first]
+    outer_low = window.low[first]
     bottom = outer_high if side > 0 else high
     top = low if side > 0 else outer_low
     gap = emit(
@@ -134,13 +134,13 @@ def add_gap(
 
 @kernel
 def displace(
-    config: EngineConfig, force: Force, window: FloatArray, bars: IntArray, events: EventBuffer,
+    config: EngineConfig, force: Force, window: Window, bars: IntArray, events: EventBuffer,
      side: int, t: int, now: int,
 ) -> int:  # fmt: skip
     """Emit the displacement of bar `t` (own number) and the MSS it completes; its event id."""
     row = t & MASK
-    open_ = window[row, OPEN_]
-    close = window[row, CLOSE_]
+    open_ = window.open[row]
+    close = window.close[row]
     label = bars[row]
     identity = emit(
         events, DISPLACEMENT, side, label, now, label, -1, 1, close,

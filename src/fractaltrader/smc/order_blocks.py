@@ -10,12 +10,11 @@ from fractaltrader.smc.events import (
     OB,
     OB_TOUCHED,
     EventBuffer,
-    FloatArray,
     IntArray,
     emit,
 )
 from fractaltrader.smc.kernel import kernel
-from fractaltrader.smc.window import CAPACITY, CLOSE_, HIGH_, LOW_, MASK, OPEN_
+from fractaltrader.smc.window import CAPACITY, MASK, Window
 from fractaltrader.smc.zones import FAR, SECOND, Zones, add_zone
 
 NONE = -1
@@ -23,15 +22,15 @@ NONE = -1
 
 @kernel
 def extreme_candle(
-    window: FloatArray, side: int, first: int, last: int, ties_last: bool, widest: float
+    window: Window, side: int, first: int, last: int, ties_last: bool, widest: float
 ) -> int:
     """The bar of first…last that reaches furthest against `side`; -1 when all are too wide."""
     best = NONE
     reach = -np.inf
     for k in range(first, last + 1):
         row = k & MASK
-        low = window[row, LOW_]
-        high = window[row, HIGH_]
+        low = window.low[row]
+        high = window.high[row]
         price = -low if side > 0 else high
         # No short cuts: which candle is further cannot be foreseen.
         further = (price > reach) | (ties_last & (price == reach))
@@ -42,12 +41,12 @@ def extreme_candle(
 
 
 @kernel
-def opposite_candle(window: FloatArray, side: int, first: int, last: int, widest: float) -> int:
+def opposite_candle(window: Window, side: int, first: int, last: int, widest: float) -> int:
     """The last bar of first…last that closed against `side`; -1 when there is none."""
     for k in range(last, first - 1, -1):
         row = k & MASK
-        if side * (window[row, CLOSE_] - window[row, OPEN_]) < 0.0 and not (
-            window[row, HIGH_] - window[row, LOW_] >= widest
+        if side * (window.close[row] - window.open[row]) < 0.0 and not (
+            window.high[row] - window.low[row] >= widest
         ):
             return k
     return NONE
@@ -55,7 +54,7 @@ def opposite_candle(window: FloatArray, side: int, first: int, last: int, widest
 
 @kernel
 def add_block(
-    config: EngineConfig, zones: Zones, window: FloatArray, bars: IntArray, events: EventBuffer,
+    config: EngineConfig, zones: Zones, window: Window, bars: IntArray, events: EventBuffer,
      side: int, t: int, now: int, start: int, end: int, cause: int,
     atr: float,
 ) -> None:  # fmt: skip
@@ -75,11 +74,11 @@ def add_block(
     if chosen == NONE:
         return
     row = chosen & MASK
-    low = window[row, LOW_]
-    high = window[row, HIGH_]
+    low = window.low[row]
+    high = window.high[row]
     if config.block_body:
-        low = min(window[row, OPEN_], window[row, CLOSE_])
-        high = max(window[row, OPEN_], window[row, CLOSE_])
+        low = min(window.open[row], window.close[row])
+        high = max(window.open[row], window.close[row])
     label = bars[row]
     block = emit(
         events, OB, side, label, now, label, cause, 1, high if side > 0 else low,

@@ -4,6 +4,8 @@ Every mean is a plain sum over its own window: it forgets exactly, so two runs t
 different bars agree as soon as the window is full, and it is bit-equal compiled or not.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fractaltrader.smc.events import FloatArray
@@ -11,42 +13,55 @@ from fractaltrader.smc.kernel import inlined
 
 CAPACITY = 256  # a power of two: the ring index is a bit mask
 MASK = CAPACITY - 1
-OPEN_, HIGH_, LOW_, CLOSE_, VOLUME_, TRUE_RANGE = range(6)
 NAN = float("nan")
 
 
-def new_window(capacity: int = CAPACITY) -> FloatArray:
-    """An empty ring of bars [capacity, 6]."""
-    window = np.zeros((capacity, 6))
-    # No gap to a bar that was never there.
-    window[:, HIGH_] = np.inf
-    window[:, LOW_] = -np.inf
-    return window
+class Window(NamedTuple):
+    """The last bars; bar `t` is at `t & MASK` of each ring [CAPACITY]."""
+
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    true_range: FloatArray
+
+
+def new_window() -> Window:
+    """Empty rings, in which no bar has a gap to one that was never there."""
+    return Window(
+        open=np.zeros(CAPACITY),
+        high=np.full(CAPACITY, np.inf),
+        low=np.full(CAPACITY, -np.inf),
+        close=np.zeros(CAPACITY),
+        volume=np.zeros(CAPACITY),
+        true_range=np.zeros(CAPACITY),
+    )
 
 
 @inlined
 def push(
-    window: FloatArray, t: int, open_: float, high: float, low: float, close: float, volume: float
+    window: Window, t: int, open_: float, high: float, low: float, close: float, volume: float
 ) -> None:
     """Store bar `t` and its true range, max(high, previous close) - min(low, previous close)."""
     top = high
     bottom = low
     if t > 0:
-        previous = window[(t - 1) & MASK, CLOSE_]
+        previous = window.close[(t - 1) & MASK]
         top = max(high, previous)
         bottom = min(low, previous)
     row = t & MASK
-    window[row, OPEN_] = open_
-    window[row, HIGH_] = high
-    window[row, LOW_] = low
-    window[row, CLOSE_] = close
-    window[row, VOLUME_] = volume
-    window[row, TRUE_RANGE] = top - bottom
+    window.open[row] = open_
+    window.high[row] = high
+    window.low[row] = low
+    window.close[row] = close
+    window.volume[row] = volume
+    window.true_range[row] = top - bottom
 
 
 @inlined
-def mean(window: FloatArray, t: int, bars: int, column: int) -> float:
-    """Mean of `column` over the `bars` bars that end at `t`; NaN before there are that many.
+def mean(ring: FloatArray, t: int, bars: int) -> float:
+    """Mean over the `bars` bars of `ring` that end at `t`; NaN before there are that many.
 
     Four partial sums, because one sum waits for each addition in turn.
     """
@@ -58,12 +73,12 @@ def mean(window: FloatArray, t: int, bars: int, column: int) -> float:
     fourth = 0.0
     k = t - bars + 1
     while k + 3 <= t:
-        first += window[k & MASK, column]
-        second += window[(k + 1) & MASK, column]
-        third += window[(k + 2) & MASK, column]
-        fourth += window[(k + 3) & MASK, column]
+        first += ring[k & MASK]
+        second += ring[(k + 1) & MASK]
+        third += ring[(k + 2) & MASK]
+        fourth += ring[(k + 3) & MASK]
         k += 4
     while k <= t:
-        first += window[k & MASK, column]
+        first += ring[k & MASK]
         k += 1
     return ((first + second) + (third + fourth)) / bars

@@ -15,7 +15,7 @@ from fractaltrader.smc.engine import step as engine_step
 from fractaltrader.smc.events import EventBuffer, FloatArray
 from fractaltrader.smc.kernel import kernel
 from fractaltrader.smc.liquidity import COUNT, ORIGIN_BAR, PERIOD, Liquidity
-from fractaltrader.smc.window import CLOSE_, TRUE_RANGE, VOLUME_, mean
+from fractaltrader.smc.window import mean
 from fractaltrader.strategies.base import (
     ATR,
     BASELINE,
@@ -126,7 +126,7 @@ def measured(setup: SetupConfig, core: Core, record: FloatArray) -> bool:
     window = core.window
     t = core.counters[BARS] - 1
     record[ATR] = core.atr[NOW]
-    record[BASELINE] = mean(window, t, setup.baseline_bars, TRUE_RANGE)
+    record[BASELINE] = mean(window.true_range, t, setup.baseline_bars)
     # NaN compares false.
     return bool(record[ATR] > 0.0 and record[BASELINE] > 0.0)
 
@@ -200,8 +200,8 @@ def score(
     atr = record[ATR]
     record[F_STRUCTURE] = MOST_STRUCTURE * (side * record[THE_BIAS] + 1.0) / 2.0
     record[F_HIGHER] = MOST_HIGHER * (side * record[HIGHER_BIAS] + 1.0) / 2.0
-    fast = mean(window, t, FAST_TREND_BARS, CLOSE_)
-    slow = mean(window, t, SLOW_TREND_BARS, CLOSE_)
+    fast = mean(window.close, t, FAST_TREND_BARS)
+    slow = mean(window.close, t, SLOW_TREND_BARS)
     trend = side * (fast - slow) / atr
     # Not known yet (NaN) earns nothing.
     record[F_TREND] = MOST_TREND * clip01(trend / 2.0) if trend > 0.0 else 0.0
@@ -210,7 +210,7 @@ def score(
     if high > low:
         place = (close - low) / (high - low) if side > 0 else (high - close) / (high - low)
     record[F_REJECTION] = MOST_REJECTION * clip01((place - 0.5) / 0.5)
-    usual = mean(window, t, setup.volume_bars, VOLUME_)
+    usual = mean(window.volume, t, setup.volume_bars)
     record[F_VOLUME] = MOST_VOLUME * clip01(volume / usual - 1.0) if usual > 0.0 else 0.0
     record[F_VOLATILITY] = MOST_VOLATILITY * clip01(2.0 - atr / record[BASELINE])
     reward_risk = abs(record[TARGET] - record[ENTRY]) / abs(record[ENTRY] - record[STOP])

@@ -17,7 +17,7 @@ from fractaltrader.smc.engine import SmcEngine
 from fractaltrader.smc.events import Event
 from fractaltrader.smc.parameters import Parameters as _Parameters
 from fractaltrader.smc.profiles import engine_parameters
-from fractaltrader.smc.window import TRUE_RANGE, mean
+from fractaltrader.smc.window import mean
 
 BASELINE_BARS = 100  # window of the ATR that sizing calls normal
 
@@ -56,7 +56,7 @@ class Market(SmcEngine):
     @property
     def atr_baseline(self) -> float:
         """Mean true range over 100 bars, USDC; NaN before there are that many."""
-        return float(mean(self._core.window, self.bar_number, BASELINE_BARS, TRUE_RANGE))
+        return float(mean(self._core.window.true_range, self.bar_number, BASELINE_BARS))
 
     @property
     def bias(self) -> int:
