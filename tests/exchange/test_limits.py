@@ -127,14 +127,14 @@ def test_protection_does_not_wait_behind_others(tmp_path: Path) -> None:
         async def flood(name: str, priority: Priority) -> None:
             own = limiter(tmp_path, clock, name)
             while True:
-                ticket = await own.acquire(Cost("flood", 20, method="portfolio"), priority)
+                ticket = await own.acquire(Cost("flood", 20, methods=("portfolio",)), priority)
                 await clock.sleep_ms(80)
                 own.settle(ticket, 0)
 
         async def entries() -> None:
             own = limiter(tmp_path, clock, "entries")
             while True:
-                cost = Cost("order", 1, method="orders", coin="BTC", address=ACCOUNT, actions=3)
+                cost = Cost("order", 1, methods=("orders",), coin="BTC", address=ACCOUNT, actions=3)
                 own.settle(await own.acquire(cost, Priority.ENTER), 0)
 
         floods = [

@@ -39,7 +39,7 @@ class Cost:
     what: str
     base: int
     most_extra: int = 0
-    method: str | None = None
+    methods: tuple[str, ...] = ()  # ours, by which calls a second are limited
     coin: str | None = None
     address: str | None = None
     actions: int = 0  # of the address budget
@@ -304,10 +304,9 @@ def _pause_wait(state: BudgetState, priority: Priority) -> Wait | None:
 
 
 def _call_keys(cost: Cost, priority: Priority) -> list[str]:
-    if cost.method is None:
-        return []
-    entering = cost.method == "orders" and priority is not Priority.PROTECT
-    return [cost.method, f"orders {cost.coin}"] if entering and cost.coin else [cost.method]
+    if cost.coin and "orders" in cost.methods and priority is not Priority.PROTECT:
+        return [*cost.methods, f"orders {cost.coin}"]
+    return [*cost.methods]
 
 
 def _rate_wait(

@@ -273,6 +273,10 @@ class Venue(Protocol):
         """Mid price by coin."""
         ...
 
+    async def account_and_prices(self) -> tuple[Account, dict[str, Decimal]]:
+        """`account` and `mid_prices`, asked for at the same moment: one wait instead of two."""
+        ...
+
     async def open_orders(self) -> list[OpenOrder]:
         """Every order that rests, triggers included."""
         ...

@@ -28,8 +28,7 @@ async def audit(venue: Venue, ledger: Ledger, state: BotState) -> list[Line]:
     """Every comparison, agreeing or not."""
     ours = ledger.fills()
     theirs = await venue.fills(state.ledger_since_ms)
-    account = await venue.account()
-    mids = await venue.mid_prices()
+    account, mids = await venue.account_and_prices()
     orders = await venue.open_orders()
     entered = _entered(ledger.intents(), ours)
     return [

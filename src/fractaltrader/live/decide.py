@@ -104,7 +104,7 @@ class Decider:
         try:
             venue = desk.venue.with_priority(Priority.ENTER)
             async with asyncio.timeout(PATIENCE_SECONDS):
-                told, mids = await asyncio.gather(venue.account(), venue.mid_prices())
+                told, mids = await venue.account_and_prices()
                 account = await desk.judge(told)
         except (TransientError, TimeoutError) as error:
             desk.breaker.error(error)

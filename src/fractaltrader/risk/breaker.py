@@ -43,6 +43,8 @@ EVENTS_KEPT = 100
 
 UNTIL_MIDNIGHT = frozenset({Cause.DAILY_LOSS, Cause.TRADES_PER_DAY})
 BY_RESULT = frozenset({Cause.CONSECUTIVE_LOSSES})
+# Compared with nine times at every look: Python 3.11 takes its time to fetch an enum's member.
+OPEN, HALF_OPEN = Phase.OPEN, Phase.HALF_OPEN
 
 
 class Breaker:
@@ -65,7 +67,7 @@ class Breaker:
         trades, but they must find room in it.
         """
         for cause, latch in self.state.latches.items():
-            if latch.phase is Phase.OPEN:
+            if latch.phase is OPEN:
                 end = f"until {utc(latch.until_ms)}" if latch.until_ms else "until it is reset"
                 return f"{cause}: {latch.reason}; {end}"
         if self.probing and self.state.probe:
@@ -78,7 +80,7 @@ class Breaker:
     @property
     def probing(self) -> bool:
         """Whether an entry made now is the probe."""
-        return any(latch.phase is Phase.HALF_OPEN for latch in self.state.latches.values())
+        return HALF_OPEN in [latch.phase for latch in self.state.latches.values()]
 
     @property
     def size_factor(self) -> float:
@@ -93,7 +95,7 @@ class Breaker:
 
     def open_causes(self) -> list[Cause]:
         """Causes that are tripped."""
-        return [c for c, latch in self.state.latches.items() if latch.phase is Phase.OPEN]
+        return [c for c, latch in self.state.latches.items() if latch.phase is OPEN]
 
     # What it is told
 
@@ -104,7 +106,7 @@ class Breaker:
         if now // DAY_MS != state.day:
             self._new_day(now // DAY_MS)
         for cause, latch in state.latches.items():
-            if latch.phase is Phase.OPEN and latch.until_ms and now >= latch.until_ms:
+            if latch.until_ms and now >= latch.until_ms and latch.phase is OPEN:
                 self._pause_over(cause, now)
         self._show(Cause.ERRORS, self._recent_errors(now))
         return now
@@ -149,7 +151,7 @@ class Breaker:
         now, state, parameters = self.advance(now_ms), self.state, self.parameters
         state.rejected = [*state.rejected, refused is not None][-parameters.rejected_orders_of :]
         count = sum(state.rejected)
-        if refused is not None and self._phase(Cause.REJECTED_ORDERS) is Phase.HALF_OPEN:
+        if refused is not None and self._phase(Cause.REJECTED_ORDERS) is HALF_OPEN:
             count = max(count, parameters.max_rejected_orders)  # the probe has failed
         reason = f"{count} of {len(state.rejected)} entries were refused, the last one: {refused}"
         inputs: Inputs = {"refused": count, "of": len(state.rejected)}
@@ -223,7 +225,7 @@ class Breaker:
         latch = self._show(cause, value)
         if value < latch.limit:
             return False
-        if latch.phase is Phase.OPEN:
+        if latch.phase is OPEN:
             latch.until_ms = max(latch.until_ms, self._until(cause, now))
             return False
         self._open(cause, now, reason, inputs)
@@ -231,7 +233,7 @@ class Breaker:
 
     def _open(self, cause: Cause, now: int, reason: str, inputs: Inputs) -> None:
         latch = self.state.latches[cause]
-        latch.phase, latch.since_ms, latch.until_ms = Phase.OPEN, now, self._until(cause, now)
+        latch.phase, latch.since_ms, latch.until_ms = OPEN, now, self._until(cause, now)
         latch.reason = reason[:LONGEST_REASON]
         latch.trips += 1
         latch.trips_today += 1
@@ -247,7 +249,7 @@ class Breaker:
     def _pause_over(self, cause: Cause, now: int) -> None:
         latch = self.state.latches[cause]
         probe = cause not in UNTIL_MIDNIGHT
-        latch.phase = Phase.HALF_OPEN if probe else Phase.CLOSED
+        latch.phase = HALF_OPEN if probe else Phase.CLOSED
         latch.since_ms, latch.until_ms = now, 0
         self.state.probe = "" if probe else self.state.probe
         if cause not in UNTIL_MIDNIGHT:
@@ -259,7 +261,7 @@ class Breaker:
         if fate is ProbeFate.WAITING:
             return
         for cause, latch in self.state.latches.items():
-            if latch.phase is not Phase.HALF_OPEN or fate is ProbeFate.GONE:
+            if latch.phase is not HALF_OPEN or fate is ProbeFate.GONE:
                 continue
             if cause not in BY_RESULT or fate is ProbeFate.WON:
                 latch.phase, latch.since_ms = Phase.CLOSED, now

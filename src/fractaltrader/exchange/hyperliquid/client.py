@@ -44,6 +44,7 @@ E = TypeVar("E", wire.FundingEntry, wire.LedgerUpdate)
 
 # The venue returns at most this many fills per request.
 FILLS_PAGE = 2_000
+MIDS_REQUEST = {"type": "allMids"}
 LEDGER_PAGE = 500
 LIMITS_EVERY_MS = 3_600_000
 
@@ -74,6 +75,7 @@ class HyperliquidVenue:
         rng: Random | None = None,
     ) -> None:
         self._account = account.lower()
+        self._account_request = {"type": "clearinghouseState", "user": self._account}
         self._clock = clock
         self._link = Link(
             transport,
@@ -149,11 +151,18 @@ class HyperliquidVenue:
         await self._link.act({"type": "noop"}, Priority.INFORM)
 
     async def account(self) -> Account:
-        request = {"type": "clearinghouseState", "user": self._account}
-        return translate.account(await self._info(request, wire.ClearinghouseState))
+        return translate.account(await self._info(self._account_request, wire.ClearinghouseState))
 
     async def mid_prices(self) -> dict[str, Decimal]:
-        return await self._info({"type": "allMids"}, dict[str, Decimal])
+        return await self._info(MIDS_REQUEST, dict[str, Decimal])
+
+    async def account_and_prices(self) -> tuple[Account, dict[str, Decimal]]:
+        state, mids = await self._link.both(
+            (self._account_request, wire.ClearinghouseState),
+            (MIDS_REQUEST, dict[str, Decimal]),
+            self._priority,
+        )
+        return translate.account(state), mids
 
     async def book(self, coin: str) -> tuple[Quotes, Quotes]:
         """Bids and asks as (price, size), best first."""

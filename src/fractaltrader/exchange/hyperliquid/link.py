@@ -24,7 +24,12 @@ from fractaltrader.exchange.hyperliquid import wire
 from fractaltrader.exchange.hyperliquid.nonces import NonceAllocator
 from fractaltrader.exchange.hyperliquid.signing import Signer
 from fractaltrader.exchange.hyperliquid.wallet_actions import WalletAction
-from fractaltrader.exchange.hyperliquid.weights import action_cost, extra_weight, info_cost
+from fractaltrader.exchange.hyperliquid.weights import (
+    action_cost,
+    extra_weight,
+    info_cost,
+    joint_cost,
+)
 from fractaltrader.exchange.limiter import Limiter, Ticket
 from fractaltrader.exchange.limits import Cost
 from fractaltrader.exchange.port import ClockSkew
@@ -32,6 +37,7 @@ from fractaltrader.exchange.transport import Transport
 from fractaltrader.market import Clock
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 NONCE_TOO_LOW_ROW = 49
 # An action that came after its `expiresAfter` costs the address five times (hyperliquid.md 6.2).
@@ -72,19 +78,52 @@ class Link:
     async def info(self, request: Mapping[str, Any], shape: type[T], priority: Priority) -> T:
         """The answer to an /info request; raises TransientError, CriticalError and what a refused
         read means."""
-        kind = str(request["type"])
         ticket = await self._acquire(info_cost(request), priority)
         extra: int | None = None
         try:
-            body = await self._post("/info", request, wire.encode(request), ticket)
-            answer = msgspec.json.decode(body, type=shape)
-            extra = extra_weight(kind, len(answer)) if isinstance(answer, list) else 0
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            known = classify_body(body, request=kind)
-            raise known.error(f"info {kind}: {error}", **_context(request, body)) from error
+            answer, extra = await self._answer(request, shape, ticket)
         finally:
             self._settle(ticket, extra)
         return answer
+
+    async def both(
+        self,
+        first: tuple[Mapping[str, Any], type[T]],
+        second: tuple[Mapping[str, Any], type[U]],
+        priority: Priority,
+    ) -> tuple[T, U]:
+        """The answers to two /info requests that pass the budget as one and leave together.
+
+        Raises as `info` does, once neither is on its way any more.
+        """
+        cost = joint_cost(info_cost(first[0]), info_cost(second[0]))
+        ticket = await self._acquire(cost, priority)
+        extra: int | None = None
+        try:
+            one, other = await asyncio.gather(
+                self._answer(*first, ticket), self._answer(*second, ticket), return_exceptions=True
+            )
+            if isinstance(one, BaseException):
+                raise one
+            if isinstance(other, BaseException):
+                raise other
+            extra = one[1] + other[1]
+        finally:
+            self._settle(ticket, extra)
+        return one[0], other[0]
+
+    async def _answer(
+        self, request: Mapping[str, Any], shape: type[T], ticket: Ticket | None
+    ) -> tuple[T, int]:
+        """The answer to an /info request, and the weight that what it holds adds."""
+        kind = str(request["type"])
+        body = await self._post("/info", request, wire.encode(request), ticket)
+        try:
+            answer = msgspec.json.decode(body, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            known = classify_body(body, request=kind)
+            raise known.error(f"info {kind}: {error}", **_context(request, body)) from error
+        return answer, extra_weight(kind, len(answer)) if isinstance(answer, list) else 0
 
     async def venue_time(self, priority: Priority) -> int:
         """The venue's clock, epoch ms; `skew` is measured on the way."""

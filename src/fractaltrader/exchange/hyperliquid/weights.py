@@ -18,11 +18,11 @@ _LIGHT = frozenset(
     }
 )
 _METHODS = {
-    "candleSnapshot": "candles",
-    "allMids": "price",
-    "l2Book": "price",
-    "meta": "symbols",
-    "clearinghouseState": "portfolio",
+    "candleSnapshot": ("candles",),
+    "allMids": ("price",),
+    "l2Book": ("price",),
+    "meta": ("symbols",),
+    "clearinghouseState": ("portfolio",),
 }
 CANDLES_A_WEIGHT = 60
 MOST_CANDLES = 5_000
@@ -49,7 +49,17 @@ def info_cost(request: Mapping[str, Any]) -> Cost:
     most = extra_weight(kind, _MOST_ITEMS.get(kind, 0))
     if kind == "candleSnapshot":
         most = extra_weight(kind, _candles(request["req"]))
-    return Cost(kind, base, most, _METHODS.get(kind))
+    return Cost(kind, base, most, _METHODS.get(kind, ()))
+
+
+def joint_cost(first: Cost, second: Cost) -> Cost:
+    """Cost of two `/info` requests that leave together."""
+    return Cost(
+        f"{first.what} and {second.what}",
+        first.base + second.base,
+        first.most_extra + second.most_extra,
+        first.methods + second.methods,
+    )
 
 
 def extra_weight(kind: str, items: int) -> int:
@@ -66,7 +76,7 @@ def action_cost(action: Mapping[str, Any], address: str, coin: str | None = None
     return Cost(
         kind,
         1 + count // 40,
-        method="orders" if kind in _ORDERS else None,
+        methods=("orders",) if kind in _ORDERS else (),
         coin=coin,
         address=address,
         actions=count,
