@@ -395,3 +395,4 @@ class Bot:
         self._desk.ledger.add_equity(close_ms, account.equity)
         self._desk.view.account = account
         self._desk.view.orders = await self._desk.venue.open_orders()
+        self._desk.ledger.checkpoint()

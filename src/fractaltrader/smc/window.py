@@ -71,14 +71,13 @@ def mean(ring: FloatArray, t: int, bars: int) -> float:
     second = 0.0
     third = 0.0
     fourth = 0.0
-    k = t - bars + 1
-    while k + 3 <= t:
+    start = t - bars + 1
+    rest = start + bars // 4 * 4
+    for k in range(start, rest, 4):
         first += ring[k & MASK]
         second += ring[(k + 1) & MASK]
         third += ring[(k + 2) & MASK]
         fourth += ring[(k + 3) & MASK]
-        k += 4
-    while k <= t:
+    for k in range(rest, t + 1):
         first += ring[k & MASK]
-        k += 1
     return ((first + second) + (third + fourth)) / bars
