@@ -131,6 +131,50 @@ def test_a_read_is_charged_what_it_really_cost(tmp_path: Path) -> None:
     assert run_virtual(world()) == (20, 20 + 120)
 
 
+EMPTY = b"""{"marginSummary":{"accountValue":"5","totalNtlPos":"0","totalRawUsd":"5",
+"totalMarginUsed":"0"},"withdrawable":"5","assetPositions":[],"time":1}"""
+
+
+def test_two_reads_pass_the_budget_as_one(tmp_path: Path) -> None:
+    """Account and prices are charged once, for both weights and both limits; where one fails the
+    other's answer is waited for, and where the asker has gone both are given up."""
+
+    class Slow(Scripted):
+        left = 0
+
+        async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+            mids = b"allMids" in body
+            answer = await super().post(path, body)
+            if mids:
+                await asyncio.sleep(1)
+                self.left += 1
+            return answer
+
+    async def world() -> None:
+        bench = Bench(tmp_path, (200, EMPTY), (200, b'{"BTC":"1"}'))
+        account, mids = await bench.venue.account_and_prices()
+        assert (account.equity, mids) == (5, {"BTC": 1})
+        budget = bench.budget
+        assert budget.spenders["bot:1"].weights[Priority.RECONCILE] == 4
+        assert budget.calls.keys() == {"portfolio", "price"}
+
+        slow = bench.venue._link.transport = Slow(
+            TransportError("reset", sent=True), (200, b'{"BTC":"1"}')
+        )
+        error = await failure(bench.venue.account_and_prices())
+        assert ("reset" in str(error), slow.left) == (True, 1)
+
+        slow._answers = [(200, EMPTY), (200, b'{"BTC":"1"}')]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await bench.venue.account_and_prices()
+        await asyncio.sleep(2)
+        assert slow.left == 1
+        assert [task for task in asyncio.all_tasks() if not task.done()] == [asyncio.current_task()]
+
+    run_virtual(world())
+
+
 def test_what_answers_teach(tmp_path: Path) -> None:
     """A low nonce jumps forward, an exhausted address and an expired action are counted, a 429
     slows every process down."""

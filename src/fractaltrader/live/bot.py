@@ -392,7 +392,7 @@ class Bot:
     async def _mark_equity(self, bar: Bar) -> None:
         account = await self._desk.judge(await self._desk.venue.account())
         close_ms = self._settings.timeframe.close_time(bar.open_time)
+        self._desk.ledger.checkpoint()
         self._desk.ledger.add_equity(close_ms, account.equity)
         self._desk.view.account = account
         self._desk.view.orders = await self._desk.venue.open_orders()
-        self._desk.ledger.checkpoint()

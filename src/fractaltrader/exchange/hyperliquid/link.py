@@ -99,18 +99,19 @@ class Link:
         cost = joint_cost(info_cost(first[0]), info_cost(second[0]))
         ticket = await self._acquire(cost, priority)
         extra: int | None = None
+        later = asyncio.ensure_future(self._answer(*second, ticket))
         try:
-            one, other = await asyncio.gather(
-                self._answer(*first, ticket), self._answer(*second, ticket), return_exceptions=True
-            )
-            if isinstance(one, BaseException):
-                raise one
-            if isinstance(other, BaseException):
-                raise other
-            extra = one[1] + other[1]
+            try:
+                one, more = await self._answer(*first, ticket)
+            except asyncio.CancelledError:
+                later.cancel()
+                raise
+            finally:
+                two, most = await later
+            extra = more + most
         finally:
             self._settle(ticket, extra)
-        return one[0], other[0]
+        return one, two
 
     async def _answer(
         self, request: Mapping[str, Any], shape: type[T], ticket: Ticket | None
