@@ -76,7 +76,7 @@ class LockedFile:
 
 
 class _Lock:
-    """A held lock; as a class, because a generator takes three times as long at every request."""
+    """Holds the lock within `with`. A generator would, too, and take three times as long."""
 
     __slots__ = ("_content", "_file")
 

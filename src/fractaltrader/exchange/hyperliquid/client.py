@@ -44,9 +44,9 @@ E = TypeVar("E", wire.FundingEntry, wire.LedgerUpdate)
 
 # The venue returns at most this many fills per request.
 FILLS_PAGE = 2_000
-MIDS_REQUEST = {"type": "allMids"}
 LEDGER_PAGE = 500
 LIMITS_EVERY_MS = 3_600_000
+MIDS_REQUEST = {"type": "allMids"}
 
 
 class HyperliquidVenue:
