@@ -6,6 +6,7 @@ import pytest
 
 from fractaltrader.errors import UserError
 from fractaltrader.strategies import STRATEGIES, Signal, load_strategy
+from fractaltrader.strategies.signal import Facts
 
 SIGNAL = Signal(
     strategy="liquidity_sweep",
@@ -43,6 +44,23 @@ def test_impossible_signals_cannot_be_made(change: dict[str, float], rule: str) 
     assert SIGNAL.reward_risk == 3
     with pytest.raises(ValueError, match=rule):
         replace(SIGNAL, **change)
+
+
+def test_facts_wait_for_a_reader() -> None:
+    """They are put in words when they are read, and are then like any other facts."""
+    spoken: list[float] = []
+
+    def say(record: list[float]) -> tuple[str, ...]:
+        spoken.extend(record)
+        return ("swept", "reclaimed")
+
+    signal = replace(SIGNAL, facts=Facts(say, [7.0]))
+    assert spoken == []
+    assert signal.facts[-1] == "reclaimed"
+    assert spoken == [7.0]
+    assert (list(signal.facts), len(signal.facts)) == (["swept", "reclaimed"], 2)
+    assert (signal, hash(signal)) == (SIGNAL, hash(SIGNAL))
+    assert signal != replace(SIGNAL, facts=Facts(lambda _: ("swept",), [7.0]))
 
 
 def test_wrong_names_get_a_suggestion() -> None:

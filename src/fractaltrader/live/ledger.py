@@ -93,6 +93,7 @@ class Ledger:
         self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         self._db.executescript(_SCHEMA)
         self._add_missing_columns()
+        self._db.execute("PRAGMA synchronous=FULL")
 
     def _add_missing_columns(self) -> None:
         """Bring a file of an earlier version up to date."""
@@ -112,6 +113,14 @@ class Ledger:
         """
         self._db.execute("PRAGMA wal_checkpoint")
 
+    def _add(self, statement: str, row: tuple[object, ...]) -> sqlite3.Cursor:
+        """Write a row that is on the disk with the next intent: only that one is waited for."""
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        try:
+            return self._db.execute(statement, row)
+        finally:
+            self._db.execute("PRAGMA synchronous=FULL")
+
     def add_decision(
         self,
         *,
@@ -124,7 +133,7 @@ class Ledger:
         detail: dict[str, object],
     ) -> None:
         """A signal and what became of it: 'enter' or the reason it was not taken."""
-        self._db.execute(
+        self._add(
             "INSERT OR IGNORE INTO decisions VALUES (?,?,?,?,?,?,?)",
             (coin, strategy, bar_time, side, confidence, verdict, _json(detail)),
         )
@@ -145,18 +154,14 @@ class Ledger:
     def add_intent(self, intent: Intent) -> None:
         """A decided entry, before its order leaves: on the disk once this returns, and with it
         everything written before."""
-        self._db.execute("PRAGMA synchronous=FULL")
-        try:
-            self._db.execute(
-                "INSERT OR IGNORE INTO intents VALUES (?,?,?,?)",
-                (intent.entry_cloid, intent.coin, intent.created_ms, _json(intent)),
-            )
-        finally:
-            self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(
+            "INSERT OR IGNORE INTO intents VALUES (?,?,?,?)",
+            (intent.entry_cloid, intent.coin, intent.created_ms, _json(intent)),
+        )
 
     def add_order_event(self, record: OrderRecord) -> None:
         """A status an order reached."""
-        self._db.execute(
+        self._add(
             "INSERT OR IGNORE INTO order_events VALUES (?,?,?,?,?,?,?)",
             (
                 record.oid,
@@ -171,7 +176,7 @@ class Ledger:
 
     def add_fill(self, fill: Fill) -> bool:
         """An execution; False when the ledger has it already."""
-        cursor = self._db.execute(
+        cursor = self._add(
             "INSERT OR IGNORE INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 fill.tid,
@@ -194,7 +199,7 @@ class Ledger:
 
     def add_funding(self, payment: Funding) -> None:
         """An hourly funding payment."""
-        self._db.execute(
+        self._add(
             "INSERT OR IGNORE INTO funding VALUES (?,?,?,?,?)",
             (
                 payment.coin,
@@ -217,7 +222,7 @@ class Ledger:
 
     def add_transfer(self, transfer: Transfer) -> bool:
         """Money that came or went; False when the ledger has it already."""
-        cursor = self._db.execute(
+        cursor = self._add(
             "INSERT OR IGNORE INTO transfers VALUES (?,?,?,?)",
             (transfer.hash, transfer.time_ms, transfer.kind, to_wire(transfer.usdc)),
         )
@@ -235,7 +240,7 @@ class Ledger:
 
     def add_equity(self, time_ms: int, equity: Decimal) -> None:
         """Account equity at a moment, USDC."""
-        self._db.execute("INSERT OR REPLACE INTO equity VALUES (?,?)", (time_ms, to_wire(equity)))
+        self._add("INSERT OR REPLACE INTO equity VALUES (?,?)", (time_ms, to_wire(equity)))
 
     def add_incident(
         self, time_ms: int, kind: str, detail: str, error: ExchangeError | None = None
@@ -244,14 +249,14 @@ class Ledger:
         catalogue row it was recognised by, if any, and all that is known of it."""
         context = None if error is None else _json(error_record(error))
         row = None if error is None else error.row
-        self._db.execute(
+        self._add(
             "INSERT INTO incidents (time_ms, kind, detail, row, context) VALUES (?,?,?,?,?)",
             (time_ms, kind, detail, row, context),
         )
 
     def add_breaker_event(self, event: BreakerEvent) -> None:
         """A latch of the circuit breaker changed, with the inputs it was judged by."""
-        self._db.execute(
+        self._add(
             "INSERT INTO breaker_events (time_ms, cause, change, action, value, limit_value,"
             " until_ms, reason, inputs) VALUES (?,?,?,?,?,?,?,?,?)",
             (

@@ -16,14 +16,14 @@ class LoopClock:
 
     def __init__(self, origin_ms: int, speed: float = 1.0) -> None:
         """Starts at `origin_ms` (UTC epoch) now; raises RuntimeError outside a running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._start = self._loop.time()
+        self._time = asyncio.get_running_loop().time
+        self._start = self._time()
         self._origin_ms = origin_ms
         self.speed = speed
 
     def now_ms(self) -> int:
         """UTC epoch milliseconds of market time."""
-        return self._origin_ms + round((self._loop.time() - self._start) * 1000 * self.speed)
+        return self._origin_ms + round((self._time() - self._start) * 1000 * self.speed)
 
     async def sleep_until(self, time_ms: int) -> None:
         """Return when the clock shows `time_ms` or later; at once when it already does."""

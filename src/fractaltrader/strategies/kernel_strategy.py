@@ -27,9 +27,9 @@ from fractaltrader.strategies.base import (
     Strategy,
     StrategySession,
 )
+from fractaltrader.strategies.signal import Facts
 
 State = tuple[Any, ...]
-Facts = Callable[[list[float]], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class StrategyKind:
     new_state: Callable[[Any], State]
     step: Callable[..., bool]
     scan: Callable[..., int]
-    facts: Facts
+    facts: Callable[[list[float]], tuple[str, ...]]
     warmup_bars: Callable[[Any, Timeframe], int]
 
     def strategy(self, params: Parameters) -> "KernelStrategy":
@@ -142,7 +142,7 @@ class KernelStrategy(Strategy):
             target=values[TARGET],
             confidence=values[CONFIDENCE],
             factors=tuple(zip(names, values[FACTORS : FACTORS + len(names)], strict=True)),
-            facts=self.kind.facts(values),
+            facts=Facts(self.kind.facts, values),
             atr=values[ATR],
             atr_baseline=values[BASELINE],
         )

@@ -1,7 +1,36 @@
 """A signal: one proposed trade with its levels, its score and the facts that led to it."""
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts(Sequence[str]):
+    """What a record says, put in words when somebody reads it: the order does not wait for them."""
+
+    say: Callable[[list[float]], tuple[str, ...]]
+    record: list[float]
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        return self.say(self.record)[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.say(self.record))
+
+    def __len__(self) -> int:
+        return len(self.say(self.record))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +51,7 @@ class Signal:
     target: float
     confidence: float
     factors: tuple[tuple[str, float], ...]
-    facts: tuple[str, ...]
+    facts: Sequence[str]
     atr: float
     atr_baseline: float
 
