@@ -1,6 +1,5 @@
 """From a decision to its orders, by hand: ids, prices, lifetimes and what is refused."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -246,4 +245,4 @@ def test_a_position_is_closed_at_the_market(position: str, side: Side, price: st
     )
     cloid = client_order_id(DECISION, Role.FLATTEN, 4)
     flat = flatten_order(intent(), COIN, Decimal(position), Decimal(100), 4)
-    assert flat == replace(closed, cloid=cloid)
+    assert flat == closed._replace(cloid=cloid)

@@ -6,7 +6,7 @@ import pytest
 
 from fractaltrader.errors import UserError
 from fractaltrader.strategies import STRATEGIES, Signal, load_strategy
-from fractaltrader.strategies.signal import Facts
+from fractaltrader.strategies.signal import LazyFacts
 
 SIGNAL = Signal(
     strategy="liquidity_sweep",
@@ -54,13 +54,13 @@ def test_facts_wait_for_a_reader() -> None:
         spoken.extend(record)
         return ("swept", "reclaimed")
 
-    signal = replace(SIGNAL, facts=Facts(say, [7.0]))
+    signal = replace(SIGNAL, facts=LazyFacts(say, [7.0]))
     assert spoken == []
     assert signal.facts[-1] == "reclaimed"
     assert spoken == [7.0]
     assert (list(signal.facts), len(signal.facts)) == (["swept", "reclaimed"], 2)
     assert (signal, hash(signal)) == (SIGNAL, hash(SIGNAL))
-    assert signal != replace(SIGNAL, facts=Facts(lambda _: ("swept",), [7.0]))
+    assert signal != replace(SIGNAL, facts=LazyFacts(lambda _: ("swept",), [7.0]))
 
 
 def test_wrong_names_get_a_suggestion() -> None:

@@ -7,6 +7,7 @@ covers its own, so staying below the limit here is staying below it there, in an
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,8 +33,7 @@ PROTECT_PAUSE_MS = 2_000
 PROTECT_BOUND_MS = PROTECT_PAUSE_MS + SECOND_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What one request costs: `base` at once, and up to `most_extra` for what its answer holds."""
 
     what: str

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import Classified
@@ -26,16 +26,14 @@ class Side(StrEnum):
 BUY, SELL = Side.BUY, Side.SELL
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(NamedTuple):
     """A resting order that becomes a market order when the mark price reaches `price`."""
 
     price: Decimal
     kind: Literal["tp", "sl"]
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(NamedTuple):
     """One order to place. `price` is the limit; for a trigger the worst price to accept."""
 
     instrument: Instrument

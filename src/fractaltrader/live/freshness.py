@@ -1,14 +1,14 @@
 """Whether the facts that an entry is decided on are new enough. Pure."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fractaltrader.exchange.port import Account, ClockSkew
 from fractaltrader.live.parameters import DataParameters
 from fractaltrader.market import Timeframe
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known at the moment of a decision; `waited_ms` is how long asking for it took."""
 
     bar_time: int  # open time of the newest closed bar

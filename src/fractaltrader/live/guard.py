@@ -12,7 +12,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 
 import structlog
@@ -210,7 +209,7 @@ class Guard:
         size = stop_size(position, lacking, intent.stop, instrument)
         attempt = GUARD_ATTEMPTS + now // 1000 % GUARD_ATTEMPTS
         (stop,) = exit_orders(intent, instrument, size, Decimal(0), attempt=attempt)
-        return replace(stop, cloid=client_order_id(decision_of(intent), role, attempt))
+        return stop._replace(cloid=client_order_id(decision_of(intent), role, attempt))
 
     async def _close(self, position: Position, why: str) -> None:
         coin, now = position.coin, self._clock.now_ms()

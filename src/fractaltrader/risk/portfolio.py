@@ -1,15 +1,14 @@
 """What the account as a whole may hold."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
 from fractaltrader.smc.parameters import Parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """A position, or one about to be: notional in USDC, and the coin's highest leverage."""
 
     coin: str

@@ -8,7 +8,6 @@ place this is computed: the bot calls it through `decide_size`, the backtest com
 """
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -220,8 +219,7 @@ def size_lots(
     return Sizing(lots, fraction, by_confidence, by_atr, by_streak, cap, refusal)
 
 
-@dataclass(frozen=True, slots=True)
-class SizeDecision:
+class SizeDecision(NamedTuple):
     """How much to trade and why.
 
     `size` is in base units and a legal lot, zero when `refused`. `risk_usd` is what that size loses

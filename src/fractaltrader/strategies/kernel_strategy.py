@@ -27,7 +27,7 @@ from fractaltrader.strategies.base import (
     Strategy,
     StrategySession,
 )
-from fractaltrader.strategies.signal import Facts
+from fractaltrader.strategies.signal import LazyFacts
 
 State = tuple[Any, ...]
 
@@ -142,7 +142,7 @@ class KernelStrategy(Strategy):
             target=values[TARGET],
             confidence=values[CONFIDENCE],
             factors=tuple(zip(names, values[FACTORS : FACTORS + len(names)], strict=True)),
-            facts=Facts(self.kind.facts, values),
+            facts=LazyFacts(self.kind.facts, values),
             atr=values[ATR],
             atr_baseline=values[BASELINE],
         )

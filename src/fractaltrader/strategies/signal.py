@@ -7,7 +7,7 @@ from typing import overload
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Facts(Sequence[str]):
+class LazyFacts(Sequence[str]):
     """What a record says, put in words when somebody reads it: the order does not wait for them."""
 
     say: Callable[[list[float]], tuple[str, ...]]
