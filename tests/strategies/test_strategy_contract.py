@@ -59,7 +59,7 @@ def test_facts_wait_for_a_reader() -> None:
     assert signal.facts[-1] == "reclaimed"
     assert spoken == [7.0]
     assert (list(signal.facts), len(signal.facts)) == (["swept", "reclaimed"], 2)
-    assert (signal, hash(signal)) == (SIGNAL, hash(SIGNAL))
+    assert (signal, hash(signal), repr(signal)) == (SIGNAL, hash(SIGNAL), repr(SIGNAL))
     assert signal != replace(SIGNAL, facts=LazyFacts(lambda _: ("swept",), [7.0]))
 
 

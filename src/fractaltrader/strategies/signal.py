@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import overload
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LazyFacts(Sequence[str]):
     """What a record says, put in words when somebody reads it: the order does not wait for them."""
 
@@ -31,6 +31,9 @@ class LazyFacts(Sequence[str]):
 
     def __hash__(self) -> int:
         return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 @dataclass(frozen=True, slots=True)
