@@ -1,5 +1,7 @@
 """Fixtures that every room's tests share."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,17 @@ settings.register_profile(
 )
 settings.register_profile("fast", settings.get_profile("any machine"), max_examples=15)
 settings.load_profile("any machine")
+
+
+# Files without a disk, where there is such a folder.
+MEMORY_FOLDER = Path("/dev/shm")
+ROOM_BYTES = 1 << 30
+
+
+def pytest_configure() -> None:
+    """What tests write stays in memory where that has room: no test waits for a disk."""
+    if MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_FOLDER))
 
 
 @pytest.fixture(scope="session")
