@@ -23,7 +23,8 @@ settings.register_profile("fast", settings.get_profile("any machine"), max_examp
 settings.load_profile("any machine")
 
 
-# Files without a disk, where there is such a folder.
+# Files without a disk, where there is such a folder. A killed process leaves the kernel alive: what
+# a disk loses is the subject of tests that drop what was not synced.
 MEMORY_FOLDER = Path("/dev/shm")
 ROOM_BYTES = 1 << 30
 

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -12,8 +11,6 @@ from fractaltrader.live.state_manager import StateCorruptError, StateManager
 
 KILLS = 1_000
 LONGEST_LIFE_SECONDS = 0.004
-# A kill leaves the kernel alive: what the disk itself loses is not the subject.
-MEMORY_FOLDER = Path("/dev/shm")
 
 # Forks writers one after the other, each killed by its parent after a random while; a start of
 # Python for each would take minutes. An update is acknowledged by a byte in a pipe.
@@ -55,18 +52,17 @@ print(counted, killed_while_writing)
 
 @pytest.mark.slow
 @pytest.mark.integration
-def test_a_thousand_kills_lose_nothing() -> None:
+def test_a_thousand_kills_lose_nothing(tmp_path: Path) -> None:
     """After each of 1,000 SIGKILLs the state is whole and holds every acknowledged update; some
     of the kills hit between the write and its acknowledgement."""
-    with TemporaryDirectory(dir=MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None) as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", _KILLER, folder], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        counted, unacknowledged = map(int, done.stdout.split())
-        assert counted >= KILLS
-        assert unacknowledged > 0
-        assert StateManager(Path(folder), SystemClock()).read().streak == counted
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLER, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    counted, unacknowledged = map(int, done.stdout.split())
+    assert counted >= KILLS
+    assert unacknowledged > 0
+    assert StateManager(tmp_path, SystemClock()).read().streak == counted
 
 
 def test_a_reader_neither_recovers_nor_writes(tmp_path: Path) -> None:

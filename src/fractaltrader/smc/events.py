@@ -16,8 +16,9 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 SmallIntArray = NDArray[np.int32]
 
-# Of an event's columns, kind to high.
-_TYPES = [np.dtype(code) for code in ("u1", "u1", "i1", *5 * ("i4",), *3 * ("f8",))]
+# Of an event's columns: kind to members, level to high.
+_WHOLE = [np.dtype(code) for code in ("u1", "u1", "i1", *5 * ("i4",))]
+_PRICES = [np.dtype("f8")] * 3
 
 
 class EventKind(IntEnum):
@@ -130,7 +131,7 @@ KIND_MASK = (1 << TIMEFRAME_SHIFT) - 1
 
 def new_buffer(capacity: int) -> EventBuffer:
     """An empty buffer."""
-    columns = [np.zeros(capacity, kind) for kind in (np.dtype(np.uint16), *_TYPES[2:])]
+    columns = [np.zeros(capacity, kind) for kind in (np.dtype(np.uint16), *_WHOLE[2:], *_PRICES)]
     return EventBuffer._make([*columns, np.zeros(3, np.int64)])
 
 
@@ -208,7 +209,7 @@ def new_columns(capacity: int) -> EventColumns:
     """
     rows = -(-capacity // 64) * 64  # columns of any type begin at a multiple of 64 bytes
     columns: list[Any] = []
-    for part in (_TYPES[:8], _TYPES[8:]):
+    for part in (_WHOLE, _PRICES):
         memory = np.empty(rows * sum(kind.itemsize for kind in part), np.uint8)
         at = 0
         for kind in part:

@@ -27,7 +27,7 @@ from fractaltrader.strategies.base import (
     Strategy,
     StrategySession,
 )
-from fractaltrader.strategies.signal import LazyFacts
+from fractaltrader.strategies.signal import LazyFacts, Say
 
 State = tuple[Any, ...]
 
@@ -52,7 +52,7 @@ class StrategyKind:
     new_state: Callable[[Any], State]
     step: Callable[..., bool]
     scan: Callable[..., int]
-    facts: Callable[[list[float]], tuple[str, ...]]
+    facts: Say
     warmup_bars: Callable[[Any, Timeframe], int]
 
     def strategy(self, params: Parameters) -> "KernelStrategy":

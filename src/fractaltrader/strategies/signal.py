@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
+# Puts the record of a signal in words, earliest fact first.
+Say = Callable[[list[float]], tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LazyFacts(Sequence[str]):
     """What a record says, put in words when somebody reads it: the order does not wait for them."""
 
-    say: Callable[[list[float]], tuple[str, ...]]
+    say: Say
     record: list[float]
 
     @overload
