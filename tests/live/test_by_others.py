@@ -135,8 +135,8 @@ def test_a_bar_that_the_venue_does_not_tell_is_the_one_that_was_seen(world: Worl
         opened = QUARTER.floor(world.exchange.now_ms())
         seen = Bar(opened, 7.0, 9.0, 6.0, 8.0, 3.0)
         later = Bar(opened + 3 * QUARTER.ms, 8.0, 8.0, 8.0, 8.0, 1.0)
-        assert await bars.closed_by(CandleUpdate("BTC", QUARTER, seen)) is None
-        closed = await bars.closed_by(CandleUpdate("BTC", QUARTER, later))
+        assert await bars.closed_by(CandleUpdate("BTC", QUARTER, seen, 0.0)) is None
+        closed = await bars.closed_by(CandleUpdate("BTC", QUARTER, later, 0.0))
         assert shown.bars[0] == seen
         assert [bar.volume for bar in shown.bars[1:]] == [0.0]
         assert closed == Bar(opened + 2 * QUARTER.ms, 8.0, 8.0, 8.0, 8.0, 0.0)

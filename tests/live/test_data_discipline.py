@@ -15,7 +15,7 @@ from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.port import Account, CandleUpdate, ClockSkew
 from fractaltrader.live.assembly import build_bot
 from fractaltrader.live.closed_bars import ClosedBars, without_holes
-from fractaltrader.live.freshness import Facts, Freshness
+from fractaltrader.live.freshness import Facts, Freshness, Look
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.parameters import DataParameters
 from fractaltrader.market import Bar, Timeframe
@@ -33,12 +33,14 @@ def facts(
     *,
     bar_time: int = 9 * BAR_MS,
     view_ms: int = CLOSE + 2_000,
-    waited_ms: float = 100.0,
+    asked_ms: float = 100.0,
     now_ms: int = CLOSE + 2_100,
+    read_ms: int | None = None,
     skew: ClockSkew | None = ClockSkew(20, 30, CLOSE),  # noqa: B008 - it is frozen
 ) -> Facts:
     account = Account(Decimal(1), Decimal(1), Decimal(0), {}, view_ms)
-    return Facts(bar_time, account, waited_ms, now_ms, skew)
+    look = Look(account, 0.0, now_ms if read_ms is None else read_ms)
+    return Facts(bar_time, look, asked_ms, now_ms, skew)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,11 @@ def facts(
     [
         (facts(), None),
         (facts(bar_time=8 * BAR_MS - 1), "the newest bar closed 902 s ago, the limit is 900 s"),
-        (facts(waited_ms=5_001), "the account view is 5.0 s old"),
+        (
+            facts(view_ms=CLOSE - 2_000, now_ms=CLOSE + 900_500, read_ms=CLOSE - 2_000),
+            "the newest bar closed 901 s ago, the limit is 900 s",
+        ),
+        (facts(asked_ms=5_001), "the account view is 5.0 s old"),
         (facts(view_ms=CLOSE - 3_000), "the account view is 5.1 s old"),
         (facts(skew=None), "was not compared"),
         (facts(skew=ClockSkew(20, 30, CLOSE - 300_000)), "was not compared"),
@@ -67,11 +73,12 @@ def test_old_facts_are_refused_by_name(known: Facts, reason: str | None) -> None
 
 
 def test_a_market_with_a_time_of_its_own_is_not_compared_with_our_clock() -> None:
-    """Where the venue replays another day, only what was waited for and the bar's age count."""
+    """Where the venue replays another day, only how long ago the account was asked for and the
+    bar's age count."""
     offline = Freshness(DataParameters(), QUARTER, venue_time=False)
     far_off = facts(now_ms=CLOSE + 10**12, skew=ClockSkew(-(10**12), 5, 0))
     assert offline.refusal(far_off) is None
-    assert "stale" in str(offline.refusal(facts(waited_ms=6_000)))
+    assert "stale" in str(offline.refusal(facts(asked_ms=6_000)))
 
 
 class WrongClock:

@@ -10,7 +10,7 @@ from by_hand_world import buy, signal
 from by_kind import Answer, Answers, Send, close, desk_by_kind, instead
 from virtual_world import World
 
-from fractaltrader.live.decide import Decider
+from fractaltrader.live.decide import Decider, Quote
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.freshness import Freshness
 from fractaltrader.live.parameters import DataParameters
@@ -93,7 +93,8 @@ async def verdict(world: World, desk: Desk, wanted: Signal | None = None) -> tup
     mid = float((await world.venue().mid_prices())["BTC"])
     bar = QUARTER.floor(world.exchange.now_ms()) - QUARTER.ms
     deciding = decider(desk)
-    entry = await deciding.decide(wanted or signal("BTC", bar, mid))
+    quote = Quote(mid, asyncio.get_running_loop().time())
+    entry = await deciding.decide(wanted or signal("BTC", bar, mid), quote)
     if entry is not None:
         deciding.entered(entry)
     rows = desk.ledger._db.execute("SELECT verdict, detail FROM decisions").fetchall()

@@ -15,6 +15,7 @@ from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
 from fractaltrader.live.intents import entry_orders
 from fractaltrader.live.protection import NAKED_BOUND_MS
+from fractaltrader.live.retry import Retry
 from fractaltrader.live.state import Intent
 from fractaltrader.live.state_manager import StateManager
 from fractaltrader.risk.breaker import Breaker
@@ -87,10 +88,10 @@ def counter_too_high(patch: pytest.MonkeyPatch) -> None:
 
 
 def backoff_removed(patch: pytest.MonkeyPatch) -> None:
-    def failed(self: bot.Retry) -> None:
+    def failed(self: Retry) -> None:
         self.delay, self._at = 0.0, asyncio.get_running_loop().time()
 
-    patch.setattr(bot.Retry, "failed", failed)
+    patch.setattr(Retry, "failed", failed)
 
 
 def executions_lost(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,9 @@ class SystemClock:
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
+    async def sleep_ms(self, duration_ms: int) -> None:
+        await asyncio.sleep(duration_ms / 1000)
+
 
 class PacedClock(Protocol):
     """A clock that can also let its time pass."""

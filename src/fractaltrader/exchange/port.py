@@ -186,11 +186,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class CandleUpdate:
-    """The bar of `coin` that is still forming, as of now."""
+    """The bar of `coin` that is still forming; its close is the coin's last price."""
 
     coin: str
     timeframe: Timeframe
     bar: Bar
+    heard_s: float  # when its frame arrived, time of the event loop
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fractaltrader.config import Config
+from fractaltrader.exchange.clock import PacedClock
 from fractaltrader.exchange.port import Venue
 from fractaltrader.live.bot import Bot, BotSettings
 from fractaltrader.live.decide import Decider
@@ -12,7 +13,7 @@ from fractaltrader.live.freshness import Freshness
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.parameters import ReconcileParameters
 from fractaltrader.live.state_manager import StateManager
-from fractaltrader.market import Clock, Timeframe
+from fractaltrader.market import Timeframe
 from fractaltrader.risk.breaker_parameters import BreakerParameters
 from fractaltrader.strategies import load_strategy
 
@@ -21,7 +22,7 @@ def build_desk(
     folder: Path,
     venue: Venue,
     account: str,
-    clock: Clock,
+    clock: PacedClock,
     breaker: BreakerParameters | None = None,
     reconcile: ReconcileParameters | None = None,
 ) -> Desk:

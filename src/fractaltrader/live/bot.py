@@ -28,16 +28,18 @@ from fractaltrader.exchange.port import (
     OrderUpdate,
     StreamEvent,
 )
+from fractaltrader.live.ahead import before_each_close, look_ahead
 from fractaltrader.live.by_hand import is_by_hand, lost_stop
 from fractaltrader.live.closed_bars import ClosedBars
 from fractaltrader.live.control import Verb, carry_out
-from fractaltrader.live.decide import Decider
+from fractaltrader.live.decide import Decider, Quote
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
 from fractaltrader.live.flatten import flatten
 from fractaltrader.live.leverage import set_leverage, verify_leverage
 from fractaltrader.live.parameters import DataParameters
 from fractaltrader.live.reconcile import reconcile, refuse_foreign
+from fractaltrader.live.retry import Retry
 from fractaltrader.live.state import ALL_COINS, BotState
 from fractaltrader.live.state_manager import StateLockedError
 from fractaltrader.live.strays import sweep
@@ -51,8 +53,6 @@ FILE_ERRORS = (OSError, sqlite3.Error, StateLockedError)
 QUEUE_LIMIT = 10_000
 HEARTBEAT_SECONDS = 2.0
 RECONCILE_SECONDS = 60.0
-FIRST_RETRY_SECONDS = 2.0
-LONGEST_RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +80,8 @@ class Tick(StrEnum):
 
     HEARTBEAT = "heartbeat"
     RECONCILE = "reconcile"
+    AHEAD = "ahead"  # a bar is about to close
     LAST = "last"  # before the books close
-
-
-class Retry:
-    """When to try again after a failure: after 2 s, then doubling to 30 s."""
-
-    def __init__(self) -> None:
-        self.delay = 0.0
-        self._at: float | None = None
-
-    def failed(self) -> None:
-        self.delay = min(max(2 * self.delay, FIRST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
-        self._at = asyncio.get_running_loop().time() + self.delay
-
-    def succeeded(self) -> None:
-        self.delay, self._at = 0.0, None
-
-    @property
-    def pending(self) -> bool:
-        """Whether a failure waits to be made good."""
-        return self._at is not None
-
-    def due(self) -> bool:
-        return self._at is not None and asyncio.get_running_loop().time() >= self._at
 
 
 class Bot:
@@ -173,6 +151,11 @@ class Bot:
             asyncio.create_task(self._read_stream()),
             asyncio.create_task(self._tick(Tick.HEARTBEAT, HEARTBEAT_SECONDS)),
             asyncio.create_task(self._tick(Tick.RECONCILE, RECONCILE_SECONDS)),
+            asyncio.create_task(
+                before_each_close(
+                    self._desk, self._settings.timeframe, lambda: self._queue.put(Tick.AHEAD)
+                )
+            ),
         ]
         for task in helpers:
             task.add_done_callback(self._helper_ended)
@@ -312,6 +295,9 @@ class Bot:
             case Disconnected():
                 desk.incident("stream lost", event.reason)
                 desk.breaker.error(TransientError(event.reason))
+            case Tick.AHEAD:
+                if not self._retry.pending:  # a venue that does not answer is not asked more often
+                    await look_ahead(desk)
             case Tick.LAST:
                 await desk.learn_funding(await desk.venue.time_ms(), now=True)
             case Tick.HEARTBEAT:
@@ -380,7 +366,8 @@ class Bot:
             return
         signal = self._decider.observe(update.coin, bar)
         if signal is not None:
-            entry = await self._decider.decide(signal)
+            quote = Quote(update.bar.close, update.heard_s)
+            entry = await self._decider.decide(signal, quote)
             if entry is not None:
                 try:
                     await self._executor.enter(entry.intent)

@@ -9,7 +9,7 @@ from fractaltrader.exchange.budget_parameters import Priority
 from fractaltrader.exchange.errors import TransientError
 from fractaltrader.exchange.port import Account, Position
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.freshness import Facts, Freshness
+from fractaltrader.live.freshness import Facts, Freshness, Look
 from fractaltrader.live.intents import illegal, make_intent
 from fractaltrader.live.ledger import ENTER
 from fractaltrader.live.state import Intent
@@ -20,6 +20,15 @@ from fractaltrader.strategies.base import Signal, Strategy, StrategySession
 
 # Protection must not wait behind an entry that waits for the budget.
 PATIENCE_SECONDS = 5.0
+# An older price is asked for anew.
+LONGEST_QUOTE_SECONDS = 1.0
+
+
+class Quote(NamedTuple):
+    """A coin's last price, USDC, and when we heard of it, time of the event loop."""
+
+    price: float
+    heard_s: float
 
 
 class _Priced(NamedTuple):
@@ -93,28 +102,25 @@ class Decider:
             self._sessions[coin] = self._strategy.session(coin)
         return self._sessions[coin].on_bar(bar)
 
-    async def decide(self, signal: Signal) -> Entry | None:
-        """The entry to make for `signal`, whose order is followed by `entered`, or None and the
-        verdict in the ledger."""
+    async def decide(self, signal: Signal, quote: Quote) -> Entry | None:
+        """The entry to make for `signal` at about `quote`, whose order is followed by `entered`, or
+        None and the verdict in the ledger."""
         refusal = self._refusal(signal)
         if refusal is not None:
             self._note(signal, refusal, None)
             return None
-        desk, asked = self._desk, asyncio.get_running_loop().time()
+        desk, loop = self._desk, asyncio.get_running_loop()
         try:
-            venue = desk.venue.with_priority(Priority.ENTER)
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                told, mids = await venue.account_and_prices()
-                account = await desk.judge(told)
+            look, price = self._seen(quote) or await self._asked(signal.coin)
         except (TransientError, TimeoutError) as error:
             desk.breaker.error(error)
             self._note(signal, f"venue_unavailable: {str(error) or 'no answer in time'}", None)
             return None
-        price = float(mids.get(signal.coin, 0))
+        account = look.account
         facts = Facts(
             self._newest.get(signal.coin, signal.bar_time),
-            account,
-            (asyncio.get_running_loop().time() - asked) * 1000,
+            look,
+            (loop.time() - look.asked_s) * 1000,
             desk.clock.now_ms(),
             desk.venue.skew,
         )
@@ -144,6 +150,25 @@ class Decider:
             self._note(signal, f"illegal: {intent}", decision)
             return None
         return Entry(intent, signal, decision)
+
+    def _seen(self, quote: Quote) -> tuple[Look, float] | None:
+        """The account as it was read ahead of the close, and the price that closed the bar; None
+        where either is too old."""
+        look, now = self._desk.looked, asyncio.get_running_loop().time()
+        if look is None or now - quote.heard_s > LONGEST_QUOTE_SECONDS:
+            return None
+        if now - look.asked_s > self._freshness.limits.max_account_age_s:
+            return None
+        return look, quote.price
+
+    async def _asked(self, coin: str) -> tuple[Look, float]:
+        """The account and the coin's mid price, asked for now; 0 where the venue tells none."""
+        desk, asked = self._desk, asyncio.get_running_loop().time()
+        venue = desk.venue.with_priority(Priority.ENTER)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            told, mids = await venue.account_and_prices()
+            account = await desk.judge(told)
+        return Look(account, asked, desk.clock.now_ms()), float(mids.get(coin, 0))
 
     def entered(self, entry: Entry) -> None:
         """Write down why; once the order has left, for every write delays it."""

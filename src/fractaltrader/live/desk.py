@@ -8,17 +8,19 @@ from decimal import Decimal
 import structlog
 
 from fractaltrader.errors import UserError
+from fractaltrader.exchange.clock import PacedClock
 from fractaltrader.exchange.errors import ExchangeError
 from fractaltrader.exchange.port import Account, Fill, OpenOrder, Position, Venue
 from fractaltrader.live.book import Book
 from fractaltrader.live.breaker import BreakerWatch
 from fractaltrader.live.control import discard_endings
+from fractaltrader.live.freshness import Look
 from fractaltrader.live.intents import decision_of, identity_of, unlearned
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.parameters import ReconcileParameters
 from fractaltrader.live.state import BotState, Epoch, Intent
 from fractaltrader.live.state_manager import Recovery, StateManager
-from fractaltrader.market import Clock, Instrument, Timeframe
+from fractaltrader.market import Instrument, Timeframe
 from fractaltrader.risk.breaker_parameters import BreakerParameters
 
 log = structlog.get_logger()
@@ -59,7 +61,7 @@ class Desk:
         account: str,
         state: StateManager,
         ledger: Ledger,
-        clock: Clock,
+        clock: PacedClock,
         breaker: BreakerParameters | None = None,
         reconcile: ReconcileParameters | None = None,
         timeframe: Timeframe | None = None,
@@ -86,6 +88,7 @@ class Desk:
         self.blocked: dict[str, str] = {}  # by coin: why it is not entered
         self.decided: dict[str, int] = {}  # by coin: the newest bar that was acted on
         self.breaker = BreakerWatch(self, breaker or BreakerParameters())
+        self.looked: Look | None = None  # the account ahead of a close; nothing happened since
         self.transferred = Decimal(0)  # net deposits since the accounting began, USDC
         self._recovery_told: Recovery | None = None
         self.paused = False  # by the operator
@@ -216,6 +219,7 @@ class Desk:
         self._under_way(intent)
 
     def _under_way(self, intent: Intent) -> None:
+        self.looked = None
         self.intents[intent.coin] = intent
         self.decided[intent.coin] = intent.bar_time
         self.breaker.entering(intent)
@@ -235,6 +239,7 @@ class Desk:
         """
         if fill.coin not in self.instruments or not self.ledger.add_fill(fill):
             return False
+        self.looked = None
         intent = self.intents.get(fill.coin)
         if intent is not None and fill.cloid == intent.entry_cloid:
             del self.intents[fill.coin]

@@ -8,12 +8,20 @@ from fractaltrader.live.parameters import DataParameters
 from fractaltrader.market import Timeframe
 
 
+class Look(NamedTuple):
+    """The account as the venue showed it."""
+
+    account: Account
+    asked_s: float  # time of the event loop
+    read_ms: int  # our clock
+
+
 class Facts(NamedTuple):
-    """What is known at the moment of a decision; `waited_ms` is how long asking for it took."""
+    """What is known at the moment of a decision; the account was asked for `asked_ms` ago."""
 
     bar_time: int  # open time of the newest closed bar
-    account: Account
-    waited_ms: float
+    look: Look
+    asked_ms: float
     now_ms: int  # our clock
     skew: ClockSkew | None
 
@@ -32,7 +40,8 @@ class Freshness:
         return self._bar(facts) or self._account(facts) or self._clock(facts)
 
     def _bar(self, facts: Facts) -> str | None:
-        age_ms = facts.account.time_ms - self.timeframe.close_time(facts.bar_time)
+        venue_ms = facts.look.account.time_ms + facts.now_ms - facts.look.read_ms
+        age_ms = venue_ms - self.timeframe.close_time(facts.bar_time)
         limit_ms = min(self.limits.max_bar_age_s * 1000, self.timeframe.ms)
         if age_ms <= limit_ms:
             return None
@@ -42,9 +51,9 @@ class Freshness:
         )
 
     def _account(self, facts: Facts) -> str | None:
-        age_ms = facts.waited_ms
+        age_ms = facts.asked_ms
         if self.venue_time and facts.skew is not None:
-            age_ms = max(age_ms, facts.now_ms + facts.skew.ahead_ms - facts.account.time_ms)
+            age_ms = max(age_ms, facts.now_ms + facts.skew.ahead_ms - facts.look.account.time_ms)
         if age_ms <= self.limits.max_account_age_s * 1000:
             return None
         return (

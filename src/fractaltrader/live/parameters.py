@@ -47,7 +47,8 @@ class DataParameters(Parameters):
         default=5.0,
         gt=0,
         le=300,
-        description="age of equity and positions: a venue that lags this much is not well",
+        description="age of equity and positions, which are read 2 s before a bar closes and asked "
+        "for again where that is too old: a venue that lags this much is not well",
     )
     max_clock_skew_ms: int = Field(
         default=1_500,

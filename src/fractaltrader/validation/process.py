@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
+from fractaltrader.exchange.clock import PacedClock
 from fractaltrader.live.ledger import Ledger
 from fractaltrader.live.state_manager import StateManager, _Saved
 from fractaltrader.market import Clock
@@ -26,7 +27,7 @@ def window(times: tuple[str, str, str]) -> Fault:
 class JumpingClock:
     """Our own clock, wrong by what the open windows say."""
 
-    def __init__(self, inner: Clock, scenario: Scenario) -> None:
+    def __init__(self, inner: PacedClock, scenario: Scenario) -> None:
         self._inner = inner
         self._origin_ms = inner.now_ms()
         self._jumps = [(window(times), ms) for times, ms in scenario.clock_jumps]
@@ -45,6 +46,9 @@ class JumpingClock:
 
     def now_ms(self) -> int:
         return self._inner.now_ms() + self.wrong_ms
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        await self._inner.sleep_ms(duration_ms)
 
 
 class Life:

@@ -168,8 +168,9 @@ class Stream:
             candle = msgspec.json.decode(frame.data, type=wire.CandleData)
             if candle.i == self._timeframe.name:
                 bar = translate.bar(candle)
-                self._watch.seen(candle.s, bar, _now())
-                yield CandleUpdate(candle.s, self._timeframe, bar)
+                heard = _now()
+                self._watch.seen(candle.s, bar, heard)
+                yield CandleUpdate(candle.s, self._timeframe, bar, heard)
         elif frame.channel == "orderUpdates":
             for item in msgspec.json.decode(frame.data, type=list[wire.OrderUpdateItem]):
                 record = translate.order_record(item.order, item.status, item.status_timestamp)
