@@ -109,23 +109,16 @@ class Decider:
         if refusal is not None:
             self._note(signal, refusal, None)
             return None
-        desk, loop = self._desk, asyncio.get_running_loop()
+        desk = self._desk
         try:
-            look, price = self._seen(quote) or await self._asked(signal.coin)
+            look, price = self._seen(signal, quote) or await self._asked(signal.coin)
         except (TransientError, TimeoutError) as error:
             desk.breaker.error(error)
             self._note(signal, f"venue_unavailable: {str(error) or 'no answer in time'}", None)
             return None
         account = look.account
-        facts = Facts(
-            self._newest.get(signal.coin, signal.bar_time),
-            look,
-            (loop.time() - look.asked_s) * 1000,
-            desk.clock.now_ms(),
-            desk.venue.skew,
-        )
         refusal = (
-            self._freshness.refusal(facts)
+            self._freshness.refusal(self._facts(signal, look))
             or self._too_late(signal, price, account)
             or desk.breaker.refusal()
         )
@@ -151,15 +144,24 @@ class Decider:
             return None
         return Entry(intent, signal, decision)
 
-    def _seen(self, quote: Quote) -> tuple[Look, float] | None:
+    def _facts(self, signal: Signal, look: Look) -> Facts:
+        return Facts(
+            self._newest.get(signal.coin, signal.bar_time),
+            look,
+            (asyncio.get_running_loop().time() - look.asked_s) * 1000,
+            self._desk.clock.now_ms(),
+            self._desk.venue.skew,
+        )
+
+    def _seen(self, signal: Signal, quote: Quote) -> tuple[Look, float] | None:
         """The account as it was read ahead of the close, and the price that closed the bar; None
         where either is too old."""
-        look, now = self._desk.looked, asyncio.get_running_loop().time()
-        if look is None or now - quote.heard_s > LONGEST_QUOTE_SECONDS:
+        look = self._desk.looked
+        silent_s = asyncio.get_running_loop().time() - quote.heard_s
+        if look is None or silent_s > LONGEST_QUOTE_SECONDS:
             return None
-        if now - look.asked_s > self._freshness.limits.max_account_age_s:
-            return None
-        return look, quote.price
+        stale = self._freshness.refusal(self._facts(signal, look))
+        return None if stale else (look, quote.price)
 
     async def _asked(self, coin: str) -> tuple[Look, float]:
         """The account and the coin's mid price, asked for now; 0 where the venue tells none."""
