@@ -52,8 +52,8 @@ H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
 _BEFORE_ALL = -(1 << 62)
 FLUSH_ROWS = 1024
 BATCH_ROWS = 4160  # room for FLUSH_ROWS and one bar of any clauses
-# Rows a bar that a batch run has room for at first. A year of minutes brings 1.9, its busiest months
-# 2.02; with more, the C library would no longer keep the memory of such a year for the next run.
+# Rows a bar that a batch run has room for at first. A year of minutes brings 1.9, its busiest
+# months 2.02; with more, the C library would not keep the memory of such a year for the next run.
 ROOM = 2.5
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
