@@ -52,6 +52,9 @@ H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
 _BEFORE_ALL = -(1 << 62)
 FLUSH_ROWS = 1024
 BATCH_ROWS = 4160  # room for FLUSH_ROWS and one bar of any clauses
+# Rows a bar that a batch run has room for at first. A year of minutes brings 1.9, its busiest
+# months 2.02; with more, the C library would not keep the memory of such a year for the next run.
+ROOM = 2.5
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
 
@@ -339,17 +342,17 @@ class SmcEngine:
         self._bar_ms = timeframe.ms if timeframe else 0
         config = self.params.engine_config(self._bar_ms)
         self.state = new_state(config)
-        self._events = new_buffer(BATCH_ROWS if compile else bar_capacity(config))
+        events = new_buffer(BATCH_ROWS if compile else bar_capacity(config))
         if compile:
-            memory = as_records(self.state), as_records(self._events)
+            memory = as_records(self.state), as_records(events)
             self.state = views_of(memory[0][0], self.state)
-            self._events = views_of(memory[1][0], self._events)
+            self._events = scalar_views(views_of(memory[1][0], events))
             machine = as_records(config), *memory
             bar = Bar(0, 1.0, 1.0, 1.0, 1.0, 1.0)
             self._step = partial(compiled_for(step_in, *machine, *bar), *machine)
         else:
-            views = (scalar_views(self.state),), (scalar_views(self._events),)
-            self._step = partial(step_in, (config,), *views)
+            self._events = scalar_views(events)
+            self._step = partial(step_in, (config,), (scalar_views(self.state),), (self._events,))
 
     def on_bar(self, bar: Bar) -> list[Event]:
         """The events that the close of `bar` makes known.
@@ -413,7 +416,7 @@ def detect_events(candles: Candles, params: EngineParameters | None = None) -> E
     params = params or EngineParameters()
     machine = _config_record(params, candles.timeframe.ms), *_fresh(params)
     inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
-    events = new_columns(2 * len(candles) + BATCH_ROWS)
+    events = new_columns(int(ROOM * len(candles)) + BATCH_ROWS)
     progress = np.zeros(2, np.int64)
     while not compiled(run)(*machine, events, progress, *inputs):
         more = new_columns(len(events.kind))
