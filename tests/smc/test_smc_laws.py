@@ -15,7 +15,8 @@ from markets import (
 
 from fractaltrader.market import Bar
 from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect_events
-from fractaltrader.smc.engine import BATCH_ROWS, columns, new_state, run
+from fractaltrader.smc.batch import columns, run
+from fractaltrader.smc.engine import BATCH_ROWS, new_state
 from fractaltrader.smc.events import new_buffer, new_columns
 
 # A run's first example compiles, which takes long.
@@ -52,7 +53,7 @@ def test_the_loop_of_a_batch_run_loses_nothing(
     full, and with more room goes on to the very events that come bar by bar."""
     candles, expected = candles_of(bars), interpreted(bars, params)
     config = params.engine_config(M15.ms)
-    memory = config, new_state(config), new_buffer(BATCH_ROWS)
+    memory = config, new_state(config, M15.ms), new_buffer(BATCH_ROWS)
     found, progress, stops = new_columns(room), np.zeros(2, np.int64), 0
     while not run(*memory, found, progress, candles.open_time, *columns(candles)):
         stops += 1
@@ -63,6 +64,16 @@ def test_the_loop_of_a_batch_run_loses_nothing(
     assert progress.tolist() == [len(bars), len(expected)]
     assert facts(found.rows(slice(0, len(expected))).records()) == facts(expected)
     assert (stops == 0) == (len(expected) <= room)
+
+
+@settings(max_examples=25, deadline=None)
+@given(random_bars(with_holes=True))
+def test_the_defaults_own_machine_code_says_what_the_code_of_all_says(bars: list[Bar]) -> None:
+    """With the clauses as constants detection gives the events that it gives with a clause changed
+    which has no meaning while `fvg_body_mult` is 0."""
+    candles = candles_of(bars)
+    own, of_all = detect_events(candles), detect_events(candles, EngineParameters(body_bars=199))
+    assert facts(own.records()) == facts(of_all.records())
 
 
 @settings(max_examples=40, deadline=None)

@@ -43,6 +43,12 @@ def test_prefix_law_on_real_candles(candles: Candles, profile: str) -> None:
         assert told(part) == texts[: int((known < cut).sum())]
 
 
+def test_the_defaults_own_machine_code_sees_the_same(candles: Candles) -> None:
+    """The clauses as constants, and read from a record, with one changed that has no meaning."""
+    of_all = detect_events(candles, EngineParameters(body_bars=199)).records()
+    assert told(detect_events(candles).records()) == told(of_all)
+
+
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 def test_stream_equals_batch_and_restarts_change_nothing(candles: Candles, profile: str) -> None:
     """Bar by bar, interpreted or compiled, restarted from snapshots, the events are the batch's."""

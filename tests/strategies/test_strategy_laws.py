@@ -9,7 +9,8 @@ from fractaltrader.data.candle_files import load_candles
 from fractaltrader.errors import UserError
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc import EngineParameters, EventKind, SmcEngine
-from fractaltrader.smc.engine import BATCH_ROWS, columns
+from fractaltrader.smc.batch import columns
+from fractaltrader.smc.engine import BATCH_ROWS
 from fractaltrader.smc.events import new_buffer
 from fractaltrader.strategies import STRATEGIES, Signal, load_strategy
 from fractaltrader.strategies.base import SignalColumns

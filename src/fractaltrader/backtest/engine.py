@@ -39,7 +39,7 @@ from fractaltrader.errors import UserError
 from fractaltrader.market import Candles, Instrument
 from fractaltrader.market.universe import instrument_for
 from fractaltrader.risk.sizing import CAPS, REFUSALS, RiskParameters, venue_of
-from fractaltrader.smc.engine import columns
+from fractaltrader.smc.batch import columns
 from fractaltrader.smc.events import FloatArray, IntArray
 from fractaltrader.smc.kernel import compiled
 from fractaltrader.strategies import Signal, Strategy

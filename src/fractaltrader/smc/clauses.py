@@ -29,7 +29,6 @@ _NEEDS = {
 class EngineConfig(NamedTuple):
     """`EngineParameters` as the kernels read them."""
 
-    bar_ms: int
     holes_void: bool
     detector: int
     left: int
@@ -321,7 +320,8 @@ class EngineParameters(Parameters):
         return found
 
     def engine_config(self, bar_ms: int = 0) -> EngineConfig:
-        """The same in the kernels' types; `bar_ms` 0 leaves the bar's length to be inferred."""
+        """The same in the kernels' types; raises UserError for higher timeframes that cannot be
+        built from bars of `bar_ms`, where that is known."""
         lengths = [Timeframe.parse(name).ms for name in self.htf]
         if bar_ms:
             for name, length in zip(self.htf, lengths, strict=True):
@@ -334,7 +334,6 @@ class EngineParameters(Parameters):
         left = self.left if self.detector == "fractal" else self.right
         first, second, third = (*lengths, 0, 0, 0)[:3]
         return EngineConfig(
-            bar_ms=bar_ms,
             holes_void=self.holes == "void",
             detector=("fractal", "leg_flip").index(self.detector),
             left=left,

@@ -121,7 +121,7 @@ def take_swing(
     core.candidate[(1 - side) >> 1] = -np.inf
 
 
-@kernel
+@inlined
 def take_swings(
     config: EngineConfig, core: Core, events: EventBuffer, outstanding: int, t: int, now: int
 ) -> int:
@@ -137,7 +137,7 @@ def take_swings(
     return found
 
 
-@kernel
+@inlined
 def judge_force(
     config: EngineConfig, core: Core, events: EventBuffer, apart: bool, body: float, high: float,
     low: float, t: int, now: int,
@@ -194,7 +194,7 @@ def broken(
         changed_character(core.force, events, side, t, now, identity, level, beyond, start)
 
 
-@kernel
+@inlined
 def test_breaks(
     config: EngineConfig, core: Core, events: EventBuffer, t: int, now: int, up: float, down: float
 ) -> int:
@@ -210,7 +210,7 @@ def test_breaks(
     return sides
 
 
-@kernel
+@inlined
 def visit_zones(
     config: EngineConfig, core: Core, events: EventBuffer, t: int, now: int, high: float,
     low: float, close: float,
@@ -246,7 +246,7 @@ def block_of_break(
         )  # fmt: skip
 
 
-@kernel
+@inlined
 def create_zones(
     config: EngineConfig, core: Core, events: EventBuffer, breaks: int, forced: bool, high: float,
     low: float, t: int, now: int,
@@ -276,7 +276,7 @@ def create_zones(
         )  # fmt: skip
 
 
-@kernel
+@inlined
 def run_for_liquidity(
     config: EngineConfig, core: Core, events: EventBuffer, found: int, t: int, now: int,
     high: float, low: float, close: float,

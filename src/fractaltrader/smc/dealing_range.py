@@ -116,7 +116,7 @@ def follow(
         look_closely(config, dealing, events, now, high, low, close)
 
 
-@kernel
+@inlined
 def look_closely(
     config: EngineConfig, dealing: Dealing, events: EventBuffer, now: int, high: float, low: float,
     close: float,

@@ -1,17 +1,16 @@
 """Detection over a stream of base bars: calendar, base timeframe and higher timeframes.
 
-The same `step` runs interpreted (`SmcEngine`, the bot) and compiled (`detect_events`, the lab).
+The same `step` runs interpreted (`SmcEngine`, the bot) and compiled (`batch.py`, the lab).
 """
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fractaltrader.market import Bar, Candles, Timeframe
+from fractaltrader.market import Bar, Timeframe
 from fractaltrader.market.timeframe import DAY_MS
 from fractaltrader.smc.clauses import MOST_TIMEFRAMES, EngineConfig, EngineParameters
 from fractaltrader.smc.core import BARS, BIAS, Core, core_step, new_core
@@ -22,27 +21,24 @@ from fractaltrader.smc.events import (
     TIMEFRAME_SHIFT,
     Event,
     EventBuffer,
-    EventColumns,
     FloatArray,
     IntArray,
     emit,
-    flush,
     new_buffer,
-    new_columns,
     records,
 )
-from fractaltrader.smc.kernel import compiled, compiled_for, inlined, kernel
+from fractaltrader.smc.kernel import compiled_for, inlined, kernel
 from fractaltrader.smc.periods import DAY, END, Periods, new_periods, take_in, turn_day
 from fractaltrader.smc.session_steps import SessionState, new_session_state, step_session
 from fractaltrader.smc.sessions import MOST_SESSIONS
-from fractaltrader.smc.state import as_record, as_records, pack, scalar_views, unpack_into, views_of
+from fractaltrader.smc.state import as_records, pack, scalar_views, unpack_into, views_of
 
-__all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "detect_events", "new_state", "step"]
+__all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "new_state", "step"]
 
-# `clock`: open time of the last bar and the shortest step so far (the bar's length unless given).
-# Running sums are taken afresh at the first bar after AFRESH, which depends on time alone.
-# NEXT is the earlier of it and the end of the day.
-LAST_TIME, BAR_MS, AFRESH, NEXT = range(4)
+# `clock`: open time of the last bar; the bars' length, from the second bar on (the shortest step so
+# far unless GIVEN_MS has it). Running sums are taken afresh at the first bar after AFRESH, which
+# depends on time alone. NEXT is the earlier of it and the end of the day.
+LAST_TIME, BAR_MS, AFRESH, NEXT, GIVEN_MS = range(5)
 HOLED, RENEWED = 1, 2  # what `look_at_clock` says of a bar
 AFRESH_BARS = 64
 # `htf_span`: end of the higher bar that is being built, whether it holds bars, and
@@ -52,9 +48,6 @@ H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
 _BEFORE_ALL = -(1 << 62)
 FLUSH_ROWS = 1024
 BATCH_ROWS = 4160  # room for FLUSH_ROWS and one bar of any clauses
-# Rows a bar that a batch run has room for at first. A year of minutes brings 1.9, its busiest
-# months 2.02; with more, the C library would not keep the memory of such a year for the next run.
-ROOM = 2.5
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
 
@@ -64,7 +57,7 @@ class EngineState(NamedTuple):
 
     cores: tuple[Core, ...]  # the base timeframe, then the higher ones
     ids: IntArray  # [1]: the next event's id
-    clock: IntArray  # [4]
+    clock: IntArray  # [5]
     close: FloatArray  # [1]: of the last bar
     periods: Periods
     sessions: SessionState
@@ -72,12 +65,12 @@ class EngineState(NamedTuple):
     htf_bar: FloatArray  # [3, 5]
 
 
-def new_state(config: EngineConfig) -> EngineState:
-    """The state before the first bar."""
+def new_state(config: EngineConfig, bar_ms: int = 0) -> EngineState:
+    """The state before the first bar; `bar_ms` 0 leaves the bars' length to be inferred."""
     return EngineState(
         tuple(new_core(config) for _ in range(1 + MOST_TIMEFRAMES)),
         np.zeros(1, np.int64),
-        np.array([_BEFORE_ALL, 0, _BEFORE_ALL, _BEFORE_ALL]),
+        np.array([_BEFORE_ALL, 0, _BEFORE_ALL, _BEFORE_ALL, bar_ms]),
         np.zeros(1),
         new_periods(),
         new_session_state(),
@@ -149,13 +142,11 @@ def next_closed(
 
 
 @kernel
-def irregular(
-    config: EngineConfig, state: EngineState, events: EventBuffer, now: int, time: int, open_: float
-) -> bool:
+def irregular(state: EngineState, events: EventBuffer, now: int, time: int, open_: float) -> bool:
     """Learn the bars' length where it is not given; whether bars are missing before this one."""
     clock = state.clock
     away = time - clock[LAST_TIME]
-    bar_ms = config.bar_ms
+    bar_ms = clock[GIVEN_MS]
     if now == 0:
         clock[BAR_MS] = bar_ms
         return False
@@ -201,7 +192,7 @@ def look_at_clock(
     clock = state.clock
     said = 0
     if time - clock[LAST_TIME] != clock[BAR_MS]:
-        said += HOLED * irregular(config, state, events, now, time, open_)
+        said += HOLED * irregular(state, events, now, time, open_)
     if time >= clock[NEXT]:
         said += RENEWED * turn(config, state, events, now, time)
     return said
@@ -274,45 +265,6 @@ def end(state: EngineState, events: EventBuffer) -> None:
 
 
 @kernel
-def run(
-    config: EngineConfig,
-    state: EngineState,
-    events: EventBuffer,
-    columns: EventColumns,
-    progress: IntArray,
-    time: IntArray,
-    open_: FloatArray,
-    high: FloatArray,
-    low: FloatArray,
-    close: FloatArray,
-    volume: FloatArray,
-) -> bool:
-    """`step` over the bars from `progress[0]` on; False when `columns` are full.
-
-    `progress` is the next bar and the number of events moved to `columns`.
-    """
-    done = progress[1]
-    bar = progress[0]
-    complete = False
-    # The buffer is small, to stay in the processor's nearest cache, and is emptied when half full.
-    while done + events.size[0] <= len(columns.kind):
-        if events.size[0] > 0:
-            done = flush(events, columns, done)
-        if bar == len(close):
-            complete = True
-            break
-        begin(state, events)
-        while bar < len(close) and events.size[0] < FLUSH_ROWS:
-            i = np.uint64(bar)
-            step(config, state, events, time[i], open_[i], high[i], low[i], close[i], volume[i])
-            bar += 1
-        end(state, events)
-    progress[0] = bar
-    progress[1] = done
-    return complete
-
-
-@kernel
 def step_in(
     config: Sequence[EngineConfig], state: Sequence[EngineState], events: Sequence[EventBuffer],
     time: int, open_: float, high: float, low: float, close: float, volume: float,
@@ -341,7 +293,7 @@ class SmcEngine:
         self._last = _BEFORE_ALL
         self._bar_ms = timeframe.ms if timeframe else 0
         config = self.params.engine_config(self._bar_ms)
-        self.state = new_state(config)
+        self.state = new_state(config, self._bar_ms)
         events = new_buffer(BATCH_ROWS if compile else bar_capacity(config))
         if compile:
             memory = as_records(self.state), as_records(events)
@@ -382,55 +334,3 @@ class SmcEngine:
     @property
     def _owner(self) -> str:
         return f"smc engine {self._bar_ms} {self.params.model_dump_json()}"
-
-
-@lru_cache(maxsize=8)
-def _blank(most_levels: int, most_zones: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """State and buffer before the first bar, to be copied: building them takes longer than
-    detection on ten thousand bars."""
-    config = EngineParameters(max_levels=most_levels, max_zones=most_zones).engine_config()
-    return as_records(new_state(config)), as_records(new_buffer(BATCH_ROWS))
-
-
-def _fresh(params: EngineParameters) -> tuple[np.void, np.void]:
-    """State and buffer before the first bar; memory that no timeframe will read is left alone."""
-    blank, blank_buffer = _blank(params.max_levels, params.max_zones)
-    state, buffer = np.empty_like(blank), np.empty_like(blank_buffer)
-    most = blank["cores"].nbytes
-    used = most // (1 + MOST_TIMEFRAMES) * (1 + len(params.htf))
-    fresh, template = state.view(np.uint8), blank.view(np.uint8)
-    fresh[:used] = template[:used]  # the cores come first
-    fresh[most:] = template[most:]
-    buffer["size"] = 0
-    return state[0], buffer[0]
-
-
-@lru_cache(maxsize=64)
-def _config_record(params: EngineParameters, bar_ms: int) -> np.void:
-    """The parameters as machine code takes them."""
-    return as_record(params.engine_config(bar_ms))
-
-
-def detect_events(candles: Candles, params: EngineParameters | None = None) -> EventColumns:
-    """Every event of `candles`, compiled (the `lab` extra): equal to `SmcEngine` bit for bit."""
-    params = params or EngineParameters()
-    machine = _config_record(params, candles.timeframe.ms), *_fresh(params)
-    inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
-    events = new_columns(int(ROOM * len(candles)) + BATCH_ROWS)
-    progress = np.zeros(2, np.int64)
-    while not compiled(run)(*machine, events, progress, *inputs):
-        more = new_columns(len(events.kind))
-        pairs: Any = zip(events, more, strict=True)
-        events = EventColumns._make(np.concatenate(pair) for pair in pairs)
-    return events.rows(slice(0, int(progress[1])))
-
-
-def columns(candles: Candles) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Open, high, low, close and volume, contiguous as the compiled kernels take them."""
-    return (
-        np.ascontiguousarray(candles.open),
-        np.ascontiguousarray(candles.high),
-        np.ascontiguousarray(candles.low),
-        np.ascontiguousarray(candles.close),
-        np.ascontiguousarray(candles.volume),
-    )

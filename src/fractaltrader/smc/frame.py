@@ -7,7 +7,7 @@ import numpy as np
 
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles
-from fractaltrader.smc.engine import detect_events
+from fractaltrader.smc.batch import detect_events
 from fractaltrader.smc.events import EventColumns, EventKind
 from fractaltrader.smc.profiles import engine_parameters
 

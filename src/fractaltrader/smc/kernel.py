@@ -114,6 +114,8 @@ def _compile(function: FunctionType, inner: bool = False) -> Any:
     """
     numba = _numba()
     folder = _cache_folder(numba, _closure(function))
+    if folder is not None and inner:
+        folder /= "inner"  # for want of a Python entry it must never be taken for the other kind
     rebuilt = FunctionType(
         function.__code__,
         dict(function.__globals__),

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
-from fractaltrader.smc.engine import BATCH_ROWS, columns
+from fractaltrader.smc.batch import columns
+from fractaltrader.smc.engine import BATCH_ROWS
 from fractaltrader.smc.events import EventBuffer, FloatArray, IntArray, new_buffer
 from fractaltrader.smc.kernel import compiled, kernel
 from fractaltrader.smc.parameters import Parameters
