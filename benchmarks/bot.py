@@ -76,7 +76,7 @@ def order_rows() -> list[Row]:
     return [
         Row(
             "closed bar to signed order", half(without.replayed), "order",
-            f"{len(without.replayed)} orders, no disk; the venue's answers from memory",
+            f"{len(without.replayed)} orders, no disk; the account read 2 s before",
         ),
         Row(
             "the same, intent synced to the disk", half(synced.replayed), "order",

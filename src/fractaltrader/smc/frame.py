@@ -41,10 +41,13 @@ def events_frame(events: EventColumns, timeframes: tuple[str, ...]) -> "pl.DataF
             "a frame of events needs polars, which is not installed; install the lab extra: "
             'pip install "fractaltrader[lab]"'
         ) from None
+    count = len(events.kind)
     lengths = pl.Series(timeframes, dtype=pl.Enum(timeframes))
+    alone = len(timeframes) == 1
     return pl.DataFrame(
         {
-            "kind": _kind_names().gather(events.kind),
+            # Places as a Series: those of an array are looked through one by one.
+            "kind": _kind_names().gather(pl.Series(events.kind)),
             "side": events.side,
             "at": events.at,
             "known": events.known,
@@ -52,10 +55,14 @@ def events_frame(events: EventColumns, timeframes: tuple[str, ...]) -> "pl.DataF
             "low": events.low,
             "high": events.high,
             "ref": events.ref,
-            "id": np.arange(len(events.kind), dtype=np.int32),
+            "id": np.arange(count, dtype=np.int32),
             "origin": events.origin,
             "members": events.members,
-            "timeframe": lengths.gather(events.timeframe),
+            "timeframe": (
+                lengths.new_from_index(0, count)
+                if alone
+                else lengths.gather(pl.Series(events.timeframe))
+            ),
         }
     )
 
