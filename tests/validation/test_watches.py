@@ -28,6 +28,7 @@ from fractaltrader.validation.wire_watch import (
     FAILURES_A_MINUTE,
     FRUITLESS_REQUESTS,
     NO_ACTIONS_LEFT,
+    WAIT_AFTER_429_MS,
     WatchedTransport,
     WireWatch,
 )
@@ -392,6 +393,26 @@ def test_a_trip_is_false_without_its_cause(
     truth.judge(clock.now_ms(), state, fills, working=False)
     assert (told.numbers, truth.false_stops) == ([8], 1)
     assert truth.trips == {str(cause): 2}
+
+
+def test_a_stop_is_missed_only_by_a_bot_that_may_ask(
+    wire: WireWatch, told: Told, clock: SteppedClock
+) -> None:
+    """A lasting drawdown without a trip is a missed stop, but not while a 429 keeps the bot from
+    reading its account."""
+    truth = BreakerTruth(BreakerParameters(), wire, StreamWatch(clock), told, bar_ms=BAR_MS)
+    state = BreakerState(clock_ms=NOW_MS)
+    Breaker(BreakerParameters(), state)
+    for equity in [1_000] * SUSTAINED + [700] * SUSTAINED:
+        truth.sample(clock.now_ms(), equity, working=True)
+    wire.answered({"type": "clearinghouseState"}, 429, b"null")
+    for _ in range(2 * SUSTAINED):
+        truth.judge(clock.now_ms(), state, [], working=True)
+    assert told.numbers == []
+    clock.set(NOW_MS + WAIT_AFTER_429_MS)
+    for _ in range(SUSTAINED):
+        truth.judge(clock.now_ms(), state, [], working=True)
+    assert 9 in told.numbers
 
 
 def test_a_cause_that_nobody_can_tell_is_always_false(

@@ -150,7 +150,7 @@ class BreakerTruth:
                     self.false_stops += 1
                     self._violate(8, f"breaker {cause} tripped by {latch.reason!r}")
             self._seen[cause] = latch.trips
-        if not working:
+        if not working or self._wire.told_to_wait:
             return
         parameters = self._parameters
         drawdown = self._lasting_loss(self._sustained_peak)

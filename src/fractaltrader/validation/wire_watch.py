@@ -33,6 +33,8 @@ FAILURES_A_MINUTE = 20
 # minute of a bot that backs off, then one a minute and each reconciliation's.
 FRUITLESS_MS = 5 * MINUTE_MS
 FRUITLESS_REQUESTS = 15
+# The longest pause after a 429, and a minute in which the budget grows back for a reconciliation.
+WAIT_AFTER_429_MS = 3 * MINUTE_MS
 # The document's own limits, calls a second; the venue's meter counts the weights.
 PER_SECOND = {
     "order": 5,
@@ -90,6 +92,7 @@ class WireWatch:
         self._sent: set[str] = set()
         self._failures: deque[int] = deque()
         self._fruitless: deque[int] = deque()
+        self._waits_until_ms = 0
         self._calls: dict[str, deque[int]] = {kind: deque() for kind in PER_SECOND}
 
     def sending(self, path: str, request: dict[str, Any]) -> bool:
@@ -191,7 +194,13 @@ class WireWatch:
             return
         if status == 429:
             self.injected_429 += 1
+            self._waits_until_ms = self._own.now_ms() + WAIT_AFTER_429_MS
         self.unanswered()
+
+    @property
+    def told_to_wait(self) -> bool:
+        """Whether the bot was told 429 so lately that it need not have asked for anything since."""
+        return self._own.now_ms() < self._waits_until_ms
 
     def unanswered(self) -> None:
         """A request has no answer, or a useless one."""
