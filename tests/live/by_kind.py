@@ -9,10 +9,17 @@ from virtual_world import KEY, FaultyTransport, World
 
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
+from fractaltrader.live.decide import Decider
 from fractaltrader.live.desk import Desk
 from fractaltrader.live.executor import Executor
+from fractaltrader.live.freshness import Freshness
+from fractaltrader.live.parameters import DataParameters
 from fractaltrader.live.reconcile import reconcile
+from fractaltrader.market import Timeframe
+from fractaltrader.risk.portfolio import PortfolioLimits
+from fractaltrader.risk.sizing import RiskParameters
 from fractaltrader.simulator.serving.transport import InProcessTransport
+from fractaltrader.strategies import load_strategy
 
 Send = Callable[[], Awaitable[tuple[int, bytes]]]
 Answer = Callable[[Send], Awaitable[tuple[int, bytes]]]
@@ -84,6 +91,20 @@ async def desk_by_kind(world: World, answers: Answers, usd: int = 0) -> Desk:
         await reconcile(desk, Executor(desk))
         assert desk.book.epochs["BTC"].size > Decimal(0)
     return desk
+
+
+def decider(desk: Desk) -> Decider:
+    """What decides on the signals that a test makes up."""
+    quarter = Timeframe.parse("15m")
+    return Decider(
+        desk,
+        load_strategy("liquidity_sweep", {}),
+        quarter,
+        risk=RiskParameters(),
+        limits=PortfolioLimits(),
+        slippage=0.002,
+        freshness=Freshness(DataParameters(), quarter, venue_time=False),
+    )
 
 
 def close(world: World, desk: Desk) -> None:

@@ -7,8 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 from by_hand_world import intent_for, signal, trade_by_hand
-from by_kind import Answers, close, desk_by_kind, instead
-from test_entry_verdicts import decider
+from by_kind import Answers, close, decider, desk_by_kind, instead
 from virtual_world import FaultyTransport, World, no_fault
 
 from fractaltrader.exchange.errors import ExchangeError

@@ -7,32 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 from by_hand_world import buy, signal
-from by_kind import Answer, Answers, Send, close, desk_by_kind, instead
+from by_kind import Answer, Answers, Send, close, decider, desk_by_kind, instead
 from virtual_world import World
 
-from fractaltrader.live.decide import Decider, Quote
+from fractaltrader.live.decide import Quote
 from fractaltrader.live.desk import Desk
-from fractaltrader.live.freshness import Freshness
-from fractaltrader.live.parameters import DataParameters
 from fractaltrader.market import Timeframe
-from fractaltrader.risk.portfolio import PortfolioLimits
-from fractaltrader.risk.sizing import RiskParameters
 from fractaltrader.simulator.virtual_time import run_virtual
-from fractaltrader.strategies import Signal, load_strategy
+from fractaltrader.strategies import Signal
 
 QUARTER = Timeframe.parse("15m")
-
-
-def decider(desk: Desk) -> Decider:
-    return Decider(
-        desk,
-        load_strategy("liquidity_sweep", {}),
-        QUARTER,
-        risk=RiskParameters(),
-        limits=PortfolioLimits(),
-        slippage=0.002,
-        freshness=Freshness(DataParameters(), QUARTER, venue_time=False),
-    )
 
 
 def unknown_equity(shown: dict[str, Any]) -> None:
