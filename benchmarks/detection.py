@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from statistics import median
 from time import perf_counter
 
@@ -15,7 +16,7 @@ from fractaltrader.smc import SmcEngine, detect, detect_events
 
 LIVE_BARS = 5_000
 LENGTHS = (10_000, 100_000, 1_000_000, 10_000_000)
-RUNS = 3
+RUNS = 7
 STREAMED = 5_000_000
 STARTS = 3
 
@@ -55,25 +56,42 @@ def pieces(candles: Candles, length: int) -> list[Candles]:
     return [whole.slice(at, at + length) for at in range(0, len(whole) - length + 1, length)]
 
 
-def length_rows(candles: Candles) -> list[Row]:
-    """Batch detection of short and of long histories, over the same year."""
-    rows: list[Row] = []
-    for length in LENGTHS:
-        parts = pieces(candles, length)
+def batch_rows(candles: Candles) -> list[Row]:
+    """Batch detection of a year, as events and as a frame, and of the same year in short and long
+    histories."""
+    system = dict.fromkeys(LENGTHS, 0.0)
 
-        def whole_year(parts: list[Candles] = parts) -> None:
-            for part in parts:
-                detect_events(part)
-
+    def whole_year(length: int, parts: list[Candles]) -> None:
         began = os.times().system
-        (seconds,) = seconds_each([whole_year], runs=RUNS)
+        for part in parts:
+            detect_events(part)
+        system[length] += os.times().system - began
+
+    years = {length: pieces(candles, length) for length in LENGTHS}
+    batch, frame, *each = seconds_each(
+        [
+            lambda: detect_events(candles),
+            lambda: detect(candles),
+            *(partial(whole_year, length, parts) for length, parts in years.items()),
+        ],
+        runs=RUNS,
+    )
+    events = len(detect_events(candles).kind)
+    rows = [
+        Row(
+            "detect events in batch", batch / len(candles), "bar",
+            f"{events / len(candles):.2f} events a bar",
+        ),
+        Row("the same as a polars frame", frame / len(candles), "bar", f"{events:,} rows"),
+    ]  # fmt: skip
+    shortest = each[0] / LENGTHS[0] / len(years[LENGTHS[0]])
+    for (length, parts), seconds in zip(years.items(), each, strict=True):
         bars = len(parts) * length
-        each = seconds / bars
         # What the system takes is for fresh memory: results of a million bars are not kept.
-        system = (os.times().system - began) / (RUNS + 1) / bars
-        note = f"{each / rows[0].seconds:.2f} x the first" if rows else f"{len(parts)} pieces"
-        note += f"; the system's part {readable(system)}"
-        rows.append(Row(f"the same over {length:,} bars", each, "bar", note))
+        note = f"{len(parts)} pieces, " if len(parts) > 1 else ""
+        note += f"{seconds / bars / shortest:.2f} x the shortest; "
+        note += f"the system's part {readable(system[length] / (RUNS + 1) / bars)}"
+        rows.append(Row(f"the same over {length:,} bars", seconds / bars, "bar", note))
     return rows
 
 
@@ -143,15 +161,10 @@ def start_rows() -> list[Row]:
 def rows(candles: Candles) -> list[Row]:
     """The first call loads or builds the machine code; the others are the speed."""
     start = perf_counter()
-    events = detect_events(candles)
+    detect_events(candles)
     first = perf_counter() - start
-    bars = len(candles)
-    batch, frame = seconds_each([lambda: detect_events(candles), lambda: detect(candles)], runs=7)
-    per_bar = len(events.kind) / bars
     return [
-        Row("detect events in batch", batch / bars, "bar", f"{per_bar:.2f} events a bar"),
-        Row("the same as a polars frame", frame / bars, "bar", f"{len(events.kind):,} rows"),
-        *length_rows(candles),
+        *batch_rows(candles),
         Row("bar by bar, compiled", stream_seconds(candles, True) / LIVE_BARS, "bar", ""),
         Row(
             "bar by bar, as the bot runs it", stream_seconds(candles, False) / LIVE_BARS, "bar", ""

@@ -1,6 +1,5 @@
 """Laws that detection obeys on every market."""
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import (
@@ -16,8 +15,8 @@ from markets import (
 from fractaltrader.market import Bar
 from fractaltrader.smc import EngineParameters, Event, EventKind, SmcEngine, detect_events
 from fractaltrader.smc.batch import columns, run
-from fractaltrader.smc.engine import BATCH_ROWS, new_state
-from fractaltrader.smc.events import new_buffer, new_columns
+from fractaltrader.smc.engine import BAR_ROWS, new_state
+from fractaltrader.smc.events import columns_of, new_buffer, wider
 
 # A run's first example compiles, which takes long.
 SLOW_FIRST = settings(max_examples=60, deadline=None)
@@ -47,23 +46,24 @@ def test_interpreted_equals_compiled(bars: list[Bar], params: EngineParameters) 
 @settings(max_examples=15, deadline=None)
 @given(random_bars(most=60, with_holes=True), random_engine(), st.integers(0, 99))
 def test_the_loop_of_a_batch_run_loses_nothing(
-    bars: list[Bar], params: EngineParameters, room: int
+    bars: list[Bar], params: EngineParameters, most: int
 ) -> None:
-    """The loop that only ever runs compiled, taken at its source: it stops where its columns are
-    full, and with more room goes on to the very events that come bar by bar."""
+    """The loop that only ever runs compiled, taken at its source: it stops when there are as many
+    events as it was told, and in a wider buffer goes on to the very events that come bar by bar."""
     candles, expected = candles_of(bars), interpreted(bars, params)
     config = params.engine_config(M15.ms)
-    memory = config, new_state(config, M15.ms), new_buffer(BATCH_ROWS)
-    found, progress, stops = new_columns(room), np.zeros(2, np.int64), 0
-    while not run(*memory, found, progress, candles.open_time, *columns(candles)):
-        stops += 1
-        wider = new_columns(2 * len(found.kind) + 1)
-        for old, new in zip(found, wider, strict=True):
-            new[: len(old)] = old
-        found = wider
-    assert progress.tolist() == [len(bars), len(expected)]
-    assert facts(found.rows(slice(0, len(expected))).records()) == facts(expected)
-    assert (stops == 0) == (len(expected) <= room)
+    state, inputs = new_state(config, M15.ms), (candles.open_time, *columns(candles))
+    events = new_buffer(most + BAR_ROWS)
+    bar = run(config, state, events, most, 0, *inputs)
+    assert (bar < len(bars)) <= (events.size[0] > most)
+    while bar < len(bars):
+        before = bar, events.size[0]
+        most = 2 * most + 1
+        events = wider(events, most + BAR_ROWS)
+        bar = run(config, state, events, most, bar, *inputs)
+        assert before[0] <= bar
+        assert before[1] <= events.size[0]
+    assert facts(columns_of(events).records()) == facts(expected)
 
 
 @settings(max_examples=25, deadline=None)

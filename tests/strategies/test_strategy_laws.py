@@ -10,7 +10,7 @@ from fractaltrader.errors import UserError
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc import EngineParameters, EventKind, SmcEngine
 from fractaltrader.smc.batch import columns
-from fractaltrader.smc.engine import BATCH_ROWS
+from fractaltrader.smc.engine import BAR_ROWS
 from fractaltrader.smc.events import new_buffer
 from fractaltrader.strategies import STRATEGIES, Signal, load_strategy
 from fractaltrader.strategies.base import SignalColumns
@@ -77,7 +77,7 @@ def test_the_loop_of_a_scan_is_a_session(
     bars = np.empty(len(candles), np.int64)
     records = np.empty((len(candles), strategy.kind.record_width))
     count = strategy.kind.scan(
-        config, strategy.kind.new_state(config), new_buffer(BATCH_ROWS), candles.open_time,
+        config, strategy.kind.new_state(config), new_buffer(BAR_ROWS), candles.open_time,
         *columns(candles), bars, records,
     )  # fmt: skip
     assert count == 3

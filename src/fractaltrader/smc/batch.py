@@ -9,24 +9,15 @@ from numpy.typing import NDArray
 
 from fractaltrader.market import Candles
 from fractaltrader.smc.clauses import MOST_TIMEFRAMES, EngineConfig, EngineParameters
-from fractaltrader.smc.engine import (
-    BATCH_ROWS,
-    FLUSH_ROWS,
-    GIVEN_MS,
-    EngineState,
-    begin,
-    end,
-    new_state,
-    step,
-)
+from fractaltrader.smc.engine import BAR_ROWS, GIVEN_MS, EngineState, new_state, step
 from fractaltrader.smc.events import (
     EventBuffer,
     EventColumns,
     FloatArray,
     IntArray,
-    flush,
+    columns_of,
     new_buffer,
-    new_columns,
+    wider,
 )
 from fractaltrader.smc.kernel import compiled, kernel
 from fractaltrader.smc.state import as_record, as_records
@@ -43,60 +34,43 @@ def run(
     config: EngineConfig,
     state: EngineState,
     events: EventBuffer,
-    columns: EventColumns,
-    progress: IntArray,
+    most: int,
+    bar: int,
     time: IntArray,
     open_: FloatArray,
     high: FloatArray,
     low: FloatArray,
     close: FloatArray,
     volume: FloatArray,
-) -> bool:
-    """`step` over the bars from `progress[0]` on; False when `columns` are full.
-
-    `progress` is the next bar and the number of events moved to `columns`.
-    """
-    done = progress[1]
-    bar = progress[0]
-    complete = False
-    # The buffer is small, to stay in the processor's nearest cache, and is emptied when half full.
-    while done + events.size[0] <= len(columns.kind):
-        if events.size[0] > 0:
-            done = flush(events, columns, done)
-        if bar == len(close):
-            complete = True
-            break
-        begin(state, events)
-        while bar < len(close) and events.size[0] < FLUSH_ROWS:
-            i = np.uint64(bar)
-            step(config, state, events, time[i], open_[i], high[i], low[i], close[i], volume[i])
-            bar += 1
-        end(state, events)
-    progress[0] = bar
-    progress[1] = done
-    return complete
+) -> int:
+    """`step` over the bars from `bar` on while `events` are at most `most`: the bar it came to."""
+    while bar < len(close) and events.size[0] <= most:
+        i = np.uint64(bar)
+        step(config, state, events, time[i], open_[i], high[i], low[i], close[i], volume[i])
+        bar += 1
+    return bar
 
 
 @lru_cache(maxsize=8)
-def _blank(most_levels: int, most_zones: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """State and buffer before the first bar, to be copied: building them takes longer than
-    detection on ten thousand bars."""
+def _blank(most_levels: int, most_zones: int) -> NDArray[np.void]:
+    """The state before the first bar, to be copied: building it takes longer than detection on ten
+    thousand bars."""
     config = EngineParameters(max_levels=most_levels, max_zones=most_zones).engine_config()
-    return as_records(new_state(config)), as_records(new_buffer(BATCH_ROWS))
+    return as_records(new_state(config))
 
 
-def _fresh(params: EngineParameters, bar_ms: int) -> tuple[np.void, np.void]:
-    """State and buffer before the first bar; memory that no timeframe will read is left alone."""
-    blank, blank_buffer = _blank(params.max_levels, params.max_zones)
-    state, buffer = np.empty_like(blank), np.empty_like(blank_buffer)
+def _fresh(params: EngineParameters, bar_ms: int) -> np.void:
+    """The state before the first bar; memory that no timeframe will read is left alone."""
+    blank = _blank(params.max_levels, params.max_zones)
+    state = np.empty_like(blank)
     most = blank["cores"].nbytes
     used = most // (1 + MOST_TIMEFRAMES) * (1 + len(params.htf))
     fresh, template = state.view(np.uint8), blank.view(np.uint8)
     fresh[:used] = template[:used]  # the cores come first
     fresh[most:] = template[most:]
     state["clock"][0, GIVEN_MS] = bar_ms
-    buffer["size"] = 0
-    return state[0], buffer[0]
+    record: np.void = state[0]
+    return record
 
 
 @lru_cache(maxsize=64)
@@ -115,15 +89,17 @@ def detect_events(candles: Candles, params: EngineParameters | None = None) -> E
     params = params or EngineParameters()
     bar_ms = candles.timeframe.ms
     detect_all = compiled(run)  # before all else: without numba it says what to install
-    machine = _machine_config(params, bar_ms), *_fresh(params, bar_ms)
+    in_place = import_module("fractaltrader.smc.in_place").InPlace
+    machine = _machine_config(params, bar_ms), _fresh(params, bar_ms)
     inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
-    events = new_columns(int(ROOM * len(candles)) + BATCH_ROWS)
-    progress = np.zeros(2, np.int64)
-    while not detect_all(*machine, events, progress, *inputs):
-        more = new_columns(len(events.kind))
-        pairs: Any = zip(events, more, strict=True)
-        events = EventColumns._make(np.concatenate(pair) for pair in pairs)
-    return events.rows(slice(0, int(progress[1])))
+    rows = int(ROOM * len(candles)) + BAR_ROWS
+    events = new_buffer(rows)
+    bar = detect_all(*machine, in_place(events), rows - BAR_ROWS, 0, *inputs)
+    while bar < len(candles):
+        rows *= 2
+        events = wider(events, rows)
+        bar = detect_all(*machine, in_place(events), rows - BAR_ROWS, bar, *inputs)
+    return columns_of(events)
 
 
 def columns(candles: Candles) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:

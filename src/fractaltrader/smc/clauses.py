@@ -33,7 +33,9 @@ class EngineConfig(NamedTuple):
     detector: int
     left: int
     right: int
-    left_window: int  # which of the windows over swings serves `left`: 0 when that of `right` does
+    runs: int  # of how many lengths (1, 2, 4 … bars) runs are kept to look for swings
+    left_run: int  # the place of the longest that fits into `left` bars
+    right_run: int
     ties_count: bool
     labels: bool
     strength: bool
@@ -338,7 +340,9 @@ class EngineParameters(Parameters):
             detector=("fractal", "leg_flip").index(self.detector),
             left=left,
             right=self.right,
-            left_window=int(left != self.right),
+            runs=max(left, self.right).bit_length(),
+            left_run=left.bit_length() - 1,
+            right_run=self.right.bit_length() - 1,
             ties_count=self.tie == "first",
             labels=self.labels,
             strength=self.strength and self.structure,

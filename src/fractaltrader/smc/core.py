@@ -222,7 +222,7 @@ def visit_zones(
         extreme = low if side > 0 else high
         if -side * extreme >= zones.near[row]:
             visit(config, zones, events, side, now, extreme, close)
-        if t >= zones.due[row]:
+        if config.expiry_bars > 0 and t >= zones.due[row]:
             expire(zones, events, row, t, now, config.expiry_bars)
 
 
@@ -397,8 +397,7 @@ def core_step(
     if (
         (-low >= zones.near[1])
         | (high >= zones.near[0])
-        | (t >= zones.due[0])
-        | (t >= zones.due[1])
+        | (config.expiry_bars > 0) & ((t >= zones.due[0]) | (t >= zones.due[1]))
     ):
         visit_zones(config, core, events, t, now, high, low, close)
     if forced or breaks != 0:

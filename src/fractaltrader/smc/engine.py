@@ -28,10 +28,12 @@ from fractaltrader.smc.events import (
     records,
 )
 from fractaltrader.smc.kernel import compiled_for, inlined, kernel
+from fractaltrader.smc.liquidity import MOST_LEVELS
 from fractaltrader.smc.periods import DAY, END, Periods, new_periods, take_in, turn_day
 from fractaltrader.smc.session_steps import SessionState, new_session_state, step_session
 from fractaltrader.smc.sessions import MOST_SESSIONS
 from fractaltrader.smc.state import as_records, pack, scalar_views, unpack_into, views_of
+from fractaltrader.smc.zones import MOST_ZONES
 
 __all__ = ["BARS", "BIAS", "EngineState", "SmcEngine", "new_state", "step"]
 
@@ -45,9 +47,10 @@ AFRESH_BARS = 64
 # whether bars were missing before it. `htf_bar`: its prices and volume.
 H_END, H_HOLDS, H_HOLE = range(3)
 H_OPEN, H_HIGH, H_LOW, H_CLOSE, H_VOLUME = range(5)
+# The most events one bar can bring: on each timeframe every level and zone ends (a gap that is
+# filled and inverted at once says four things), and one of each else.
+BAR_ROWS = (1 + MOST_TIMEFRAMES) * (2 * MOST_LEVELS + 8 * MOST_ZONES + 96) + 8 * MOST_SESSIONS + 32
 _BEFORE_ALL = -(1 << 62)
-FLUSH_ROWS = 1024
-BATCH_ROWS = 4160  # room for FLUSH_ROWS and one bar of any clauses
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
 
@@ -77,14 +80,6 @@ def new_state(config: EngineConfig, bar_ms: int = 0) -> EngineState:
         np.zeros((MOST_TIMEFRAMES, 3), np.int64),
         np.zeros((MOST_TIMEFRAMES, 5)),
     )
-
-
-def bar_capacity(config: EngineConfig) -> int:
-    """The most events one bar can bring: every level and zone ends, and one of each else."""
-    timeframes = 1 + config.htf_count
-    # A gap that is filled and inverted by one bar says four things.
-    a_timeframe = 2 * config.max_levels + 8 * config.max_zones + 96
-    return timeframes * a_timeframe + 8 * MOST_SESSIONS + 32
 
 
 @kernel
@@ -294,7 +289,7 @@ class SmcEngine:
         self._bar_ms = timeframe.ms if timeframe else 0
         config = self.params.engine_config(self._bar_ms)
         self.state = new_state(config, self._bar_ms)
-        events = new_buffer(BATCH_ROWS if compile else bar_capacity(config))
+        events = new_buffer(BAR_ROWS)
         if compile:
             memory = as_records(self.state), as_records(events)
             self.state = views_of(memory[0][0], self.state)

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractaltrader.smc.kernel import inlined, kernel, nth
+from fractaltrader.smc.kernel import kernel, nth
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 SmallIntArray = NDArray[np.int32]
 
 # Of an event's columns: kind to members, level to high.
-_WHOLE = [np.dtype(code) for code in ("u1", "u1", "i1", *5 * ("i4",))]
+_WHOLE = [np.dtype(code) for code in ("u2", "i1", *5 * ("i4",))]
 _PRICES = [np.dtype("f8")] * 3
 
 
@@ -130,9 +130,33 @@ KIND_MASK = (1 << TIMEFRAME_SHIFT) - 1
 
 
 def new_buffer(capacity: int) -> EventBuffer:
-    """An empty buffer."""
-    columns = [np.zeros(capacity, kind) for kind in (np.dtype(np.uint16), *_WHOLE[2:], *_PRICES)]
+    """An empty buffer in two pieces of memory; what is never written costs nothing.
+
+    The C library keeps freed memory up to twice the largest piece: of two alike the next run finds
+    both, and the system need not clear them anew.
+    """
+    # Columns of any type begin at a multiple of 64 bytes: an odd one, or the lines that those of a
+    # type are written to might all share one place of the first cache.
+    rows = (-(-capacity // 64) | 1) * 64
+    columns: list[Any] = []
+    for part in (_WHOLE, _PRICES):
+        memory = np.empty(rows * sum(kind.itemsize for kind in part), np.uint8)
+        at = 0
+        for kind in part:
+            columns.append(memory[at : at + capacity * kind.itemsize].view(kind))
+            at += rows * kind.itemsize
     return EventBuffer._make([*columns, np.zeros(3, np.int64)])
+
+
+def wider(events: EventBuffer, capacity: int) -> EventBuffer:
+    """The rows of a buffer in one of more capacity."""
+    more = new_buffer(capacity)
+    count = events.size[0]
+    columns: Any = zip(events[:-1], more[:-1], strict=True)
+    for old, new in columns:
+        new[:count] = old[:count]
+    more.size[:] = events.size
+    return more
 
 
 @kernel
@@ -209,48 +233,9 @@ class EventColumns(NamedTuple):
         ]
 
 
-def new_columns(capacity: int) -> EventColumns:
-    """Room for events in two pieces of memory; what is never written costs nothing.
-
-    The C library keeps freed memory up to twice the largest piece: of two alike the next run finds
-    both, and the system need not clear them anew.
-    """
-    rows = -(-capacity // 64) * 64  # columns of any type begin at a multiple of 64 bytes
-    columns: list[Any] = []
-    for part in (_WHOLE, _PRICES):
-        memory = np.empty(rows * sum(kind.itemsize for kind in part), np.uint8)
-        at = 0
-        for kind in part:
-            columns.append(memory[at : at + capacity * kind.itemsize].view(kind))
-            at += rows * kind.itemsize
-    return EventColumns._make(columns)
-
-
-@inlined
-def append(column: NDArray[Any], done: int, rows: NDArray[Any], count: int) -> None:
-    """Copy the first `count` rows behind the `done` first of a column."""
-    for i in range(count):
-        # Unsigned, because numba tests signed places for counting from the end.
-        column[np.uint64(done + i)] = rows[np.uint64(i)]
-
-
-@kernel
-def flush(events: EventBuffer, columns: EventColumns, done: int) -> int:
-    """Move the buffer's rows behind the `done` first rows of `columns`; how many there are then."""
+def columns_of(events: EventBuffer) -> EventColumns:
+    """The rows of a buffer, whose memory they keep."""
     count = events.size[0]
-    for i in range(count):
-        place = np.uint64(done + i)
-        kind = events.kind[np.uint64(i)]
-        columns.kind[place] = kind & KIND_MASK
-        columns.timeframe[place] = kind >> TIMEFRAME_SHIFT
-    append(columns.side, done, events.side, count)
-    append(columns.at, done, events.at, count)
-    append(columns.known, done, events.known, count)
-    append(columns.origin, done, events.origin, count)
-    append(columns.ref, done, events.ref, count)
-    append(columns.members, done, events.members, count)
-    append(columns.level, done, events.level, count)
-    append(columns.low, done, events.low, count)
-    append(columns.high, done, events.high, count)
-    events.size[0] = 0
-    return int(done + count)
+    columns: Any = (column[:count] for column in events[1:-1])
+    kind = events.kind[:count].view(np.uint8)  # the low byte first
+    return EventColumns(kind[::2], kind[1::2], *columns)

@@ -3,8 +3,6 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fractaltrader.errors import UserError
 from fractaltrader.market import Candles
 from fractaltrader.smc.batch import detect_events
@@ -55,7 +53,7 @@ def events_frame(events: EventColumns, timeframes: tuple[str, ...]) -> "pl.DataF
             "low": events.low,
             "high": events.high,
             "ref": events.ref,
-            "id": np.arange(count, dtype=np.int32),
+            "id": pl.int_range(count, dtype=pl.Int32, eager=True),
             "origin": events.origin,
             "members": events.members,
             "timeframe": (

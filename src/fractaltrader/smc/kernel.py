@@ -44,7 +44,7 @@ def nth(place: int) -> int:
 
     Otherwise it does so at every access, because negative places count from the end.
     """
-    return place & 0xFFFF
+    return place & 0x7FFFFFFF
 
 
 @cache

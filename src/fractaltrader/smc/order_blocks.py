@@ -31,12 +31,13 @@ def extreme_candle(
         row = k & MASK
         low = window.low[row]
         high = window.high[row]
-        price = -low if side > 0 else high
         # No short cuts: which candle is further cannot be foreseen.
-        further = (price > reach) | (ties_last & (price == reach))
-        chosen = further & (not high - low >= widest)
-        best = k if chosen else best
-        reach = price if chosen else reach
+        fits = not high - low >= widest
+        price = -low if side > 0 else high
+        price = price if fits else -np.inf
+        further = (price > reach) | (ties_last & fits & (price == reach))
+        best = k if further else best
+        reach = max(reach, price)
     return best
 
 

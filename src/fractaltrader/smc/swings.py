@@ -1,9 +1,9 @@
 """Swings: outermost bars, known `right` bars later.
 
-The outermost price of the last so many bars comes from blocks of that many: it is the outermost
-since the newest block began, or of the end of the block before. The ends of a block are reckoned
-once, when it is complete: a bar costs a few comparisons, whatever the market does. Prices are kept
-times the side's sign (+1 highs, -1 lows), so that "beyond" is always "greater".
+The outermost price of any so many bars is that of two overlapping runs of bars, each a power of two
+long; of every such length the runs that end at each bar are kept. A bar costs the same few
+comparisons whatever the market does. Prices are kept times the side's sign (+1 highs, -1 lows), so
+that "beyond" is always "greater".
 """
 
 from typing import NamedTuple
@@ -15,63 +15,43 @@ from fractaltrader.smc.events import FloatArray, IntArray
 from fractaltrader.smc.kernel import inlined, kernel
 
 RING = 127  # a swing looks back less than 128 bars
+LENGTHS = 6  # runs of 1, 2, 4 … 32 bars: any two cover the most bars of a side
 
 
 class Swings(NamedTuple):
-    """Column 0 looks for lows, column 1 for highs; two window lengths, or one that serves both."""
+    """Column 0 looks for lows, column 1 for highs."""
 
-    price: FloatArray  # [RING + 1, 2]: of each bar
-    ending: FloatArray  # [2, RING + 1, 2]: outermost from a bar to the end of its block
-    block: FloatArray  # [2, 2]: outermost of the newest block
-    place: IntArray  # [2]: bars in it
-    outermost: FloatArray  # [2, RING + 1, 2]: of the window that ends at a bar
+    outermost: FloatArray  # [LENGTHS, RING + 1, 2]: of the 1, 2, 4 … bars that end at a bar
     leg: IntArray  # [1]: of `leg_flip`: +1, -1, 0 before the first
 
 
 def new_swings() -> Swings:
     """No bar seen."""
-    return Swings(
-        np.zeros((RING + 1, 2)),
-        np.zeros((2, RING + 1, 2)),
-        np.full((2, 2), -np.inf),
-        np.zeros(2, np.int64),
-        np.zeros((2, RING + 1, 2)),
-        np.zeros(1, np.int64),
-    )
-
-
-@kernel
-def end_block(swings: Swings, window: int, t: int, bars: int) -> None:
-    """The block of so many bars that bar `t` completes."""
-    low = -np.inf
-    high = -np.inf
-    for k in range(bars):
-        row = (t - k) & RING
-        low = max(low, swings.price[row, 0])
-        high = max(high, swings.price[row, 1])
-        swings.ending[window, row, 0] = low
-        swings.ending[window, row, 1] = high
-    swings.block[window, 0] = -np.inf
-    swings.block[window, 1] = -np.inf
-    swings.place[window] = 0
+    return Swings(np.full((LENGTHS, RING + 1, 2), -np.inf), np.zeros(1, np.int64))
 
 
 @inlined
-def extend(swings: Swings, window: int, t: int, bars: int, below: float, above: float) -> None:
-    """Take bar `t` in, and find the outermost prices of the `bars` bars that end at it."""
-    block = swings.block
-    low = max(block[window, 0], below)
-    high = max(block[window, 1], above)
-    block[window, 0] = low
-    block[window, 1] = high
-    first = (t - bars + 1) & RING
-    place = swings.place[window] + 1
-    swings.place[window] = place
+def take_price(swings: Swings, t: int, runs: int, below: float, above: float) -> None:
+    """Take bar `t` into the runs of the `runs` shortest lengths that end at it."""
+    outermost = swings.outermost
     row = t & RING
-    if place == bars:
-        end_block(swings, window, t, bars)
-    swings.outermost[window, row, 0] = max(low, swings.ending[window, first, 0])
-    swings.outermost[window, row, 1] = max(high, swings.ending[window, first, 1])
+    outermost[0, row, 0] = below
+    outermost[0, row, 1] = above
+    for k in range(runs - 1):
+        before = (t - (1 << k)) & RING
+        outermost[k + 1, row, 0] = max(outermost[k, row, 0], outermost[k, before, 0])
+        outermost[k + 1, row, 1] = max(outermost[k, row, 1], outermost[k, before, 1])
+
+
+@inlined
+def outermost_of(swings: Swings, column: int, t: int, bars: int, length: int) -> float:
+    """The outermost price of a column over the `bars` bars that end at bar `t`.
+
+    `length` is the place of the longest run that fits into them: two of it cover them.
+    """
+    first = (t - bars + (1 << length)) & RING
+    outermost = swings.outermost
+    return float(max(outermost[length, t & RING, column], outermost[length, first, column]))
 
 
 @inlined
@@ -81,25 +61,26 @@ def outstanding(config: EngineConfig, swings: Swings, t: int, high: float, low: 
     Its extreme is strictly beyond the `left` bars before it, and at least equal to the `right` bars
     after it. Whether ties count, and whether there are that many bars, is for `fractal` to say.
     """
-    swings.price[t & RING, 0] = -low
-    swings.price[t & RING, 1] = high
-    extend(swings, 0, t, config.right, -low, high)
-    if config.left != config.right:
-        extend(swings, 1, t, config.left, -low, high)
-    pivot = (t - config.right) & RING
-    before = (t - config.right - 1) & RING
-    left = config.left_window
-    price = swings.price
-    outermost = swings.outermost
-    row = t & RING
+    take_price(swings, t, config.runs, -low, high)
+    pivot = t - config.right
+    low = swings.outermost[0, pivot & RING, 0]
+    high = swings.outermost[0, pivot & RING, 1]
     # No short cuts: a branch that cannot be foreseen costs more than the comparisons.
-    highs = (price[pivot, 1] >= outermost[0, row, 1]) & (
-        price[pivot, 1] > outermost[left, before, 1]
-    )
-    lows = (price[pivot, 0] >= outermost[0, row, 0]) & (
-        price[pivot, 0] > outermost[left, before, 0]
-    )
+    lows = (low >= after(config, swings, 0, t)) & (low > before(config, swings, 0, t))
+    highs = (high >= after(config, swings, 1, t)) & (high > before(config, swings, 1, t))
     return int(highs) + 2 * int(lows)
+
+
+@inlined
+def after(config: EngineConfig, swings: Swings, column: int, t: int) -> float:
+    """The outermost price of the `right` bars that end at bar `t`."""
+    return outermost_of(swings, column, t, config.right, config.right_run)
+
+
+@inlined
+def before(config: EngineConfig, swings: Swings, column: int, t: int) -> float:
+    """The outermost price of the `left` bars before bar t-right."""
+    return outermost_of(swings, column, t - config.right - 1, config.left, config.left_run)
 
 
 @kernel
@@ -114,11 +95,10 @@ def fractal(config: EngineConfig, swings: Swings, found: int, t: int, since: int
         return 0
     if config.ties_count:
         return found
-    price = swings.price
-    outermost = swings.outermost
-    if price[pivot & RING, 1] == outermost[0, t & RING, 1]:
+    price = swings.outermost
+    if price[0, pivot & RING, 1] == after(config, swings, 1, t):
         found &= 2
-    if price[pivot & RING, 0] == outermost[0, t & RING, 0]:
+    if price[0, pivot & RING, 0] == after(config, swings, 0, t):
         found &= 1
     return found
 
@@ -133,10 +113,9 @@ def leg_flips(config: EngineConfig, swings: Swings, t: int, since: int) -> int:
     pivot = t - config.right
     if pivot < since:
         return 0
-    price = swings.price
-    outermost = swings.outermost
-    high = price[pivot & RING, 1] > outermost[0, t & RING, 1]
-    low = price[pivot & RING, 0] > outermost[0, t & RING, 0]
+    price = swings.outermost
+    high = price[0, pivot & RING, 1] > after(config, swings, 1, t)
+    low = price[0, pivot & RING, 0] > after(config, swings, 0, t)
     leg = -1 if high else 1
     if not (high or low) or swings.leg[0] == leg:
         return 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
 from fractaltrader.smc.batch import columns
-from fractaltrader.smc.engine import BATCH_ROWS
+from fractaltrader.smc.engine import BAR_ROWS
 from fractaltrader.smc.events import EventBuffer, FloatArray, IntArray, new_buffer
 from fractaltrader.smc.kernel import compiled, kernel
 from fractaltrader.smc.parameters import Parameters
@@ -119,7 +119,7 @@ class KernelStrategy(Strategy):
     def scan(self, candles: Candles) -> SignalColumns:
         """Every signal of `candles` from a fresh state, compiled (the `lab` extra)."""
         config = self.kind.new_config(self.params)
-        machine = (config, self.kind.new_state(config), new_buffer(BATCH_ROWS))
+        machine = (config, self.kind.new_state(config), new_buffer(BAR_ROWS))
         # Room for one signal a bar; memory that is never written costs nothing.
         bars = np.empty(len(candles), np.int64)
         records = np.empty((len(candles), self.kind.record_width))
@@ -164,7 +164,7 @@ class KernelSession(StrategySession):
         self._config = kind.new_config(strategy.params)
         self._state = kind.new_state(self._config)
         self._record = np.zeros(kind.record_width)
-        events = new_buffer(BATCH_ROWS)
+        events = new_buffer(BAR_ROWS)
         self._memory = scalar_views(self._state), scalar_views(events), self._record.data
 
     def _step(self, bar: Bar) -> Signal | None:
