@@ -3,7 +3,9 @@
 import os
 import platform
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import numpy as np
 from rich.console import Console
@@ -11,8 +13,10 @@ from rich.table import Table
 
 from benchmarks import backtest, bot, detection, exchange, limits, peers, signing
 from benchmarks import candles as candle_files
-from benchmarks.timing import readable
+from benchmarks.timing import Row, readable
 from fractaltrader.data.candle_files import load_candles
+
+TURNS = 2_000_000
 
 
 def machine() -> str:
@@ -29,6 +33,15 @@ def machine() -> str:
     )
 
 
+def pace() -> float:
+    """Seconds for one turn of a loop: when it changes, it is the machine that does."""
+    start = perf_counter()
+    total = 0
+    for i in range(TURNS):
+        total += i * i
+    return (perf_counter() - start) / TURNS
+
+
 def main() -> None:
     """Run everything and print it."""
     console = Console()
@@ -37,16 +50,24 @@ def main() -> None:
         path, source = candle_files.year_of_minutes(Path(folder))
         console.print(f"candles: {source}", highlight=False)
         candles = load_candles(path)
-        rows = [
-            *signing.rows(),
-            *limits.rows(),
-            *bot.rows(),
-            *exchange.rows(),
-            *candle_files.rows(path, candles),
-            *detection.rows(candles),
-            *backtest.rows(candles),
-            *peers.rows(candles),
-        ]
+        parts = (
+            signing.rows,
+            limits.rows,
+            bot.rows,
+            exchange.rows,
+            lambda: candle_files.rows(path, candles),
+            lambda: detection.rows(candles),
+            lambda: backtest.rows(candles),
+            lambda: peers.rows(candles),
+        )
+        rows, paces = [], [pace()]
+        for part in parts:
+            rows += part()
+            paces.append(pace())
+    low, high = readable(min(paces)), readable(max(paces))
+    rows.append(
+        Row("a turn of a loop in Python", median(paces), "turn", f"{low} to {high} meanwhile")
+    )
     table = Table("benchmark")
     table.add_column("median", justify="right")
     table.add_column("note")

@@ -175,7 +175,7 @@ def live_through(life: Life) -> None:
     for name, key in KEYS.items():
         told = life.do("keys", "import", name, typed="0x" + key.hex() + "\n")
         assert f"key {name} stored" in told, told
-    market = ("exchange", "--port", "0", "--days", "60", "--speed", "2000")
+    market = ("exchange", "--port", "0", "--days", "90", "--speed", "8000")
     state = ("--state", str(life.folder / "exchange.state"), "--faucet", f"{owner}=10000")
     with life.running(*market, *state, until="ready at"):
         url = (life.folder / f"output-{len(life.output) - 1}").read_text().split()[-1]
