@@ -2,12 +2,11 @@
 
 from decimal import Decimal
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fractaltrader.exchange.hyperliquid.client import HyperliquidVenue
 from fractaltrader.exchange.hyperliquid.signing import Signer
-from fractaltrader.exchange.port import OutcomeKind
 from fractaltrader.live.intents import (
     ATTEMPTS,
     OrderIdentity,
@@ -20,8 +19,8 @@ from fractaltrader.live.intents import (
     illegal,
     make_intent,
 )
+from fractaltrader.live.protection import stop_size
 from fractaltrader.market import Bar, Candles, Instrument, Timeframe
-from fractaltrader.market.instrument import MIN_NOTIONAL
 from fractaltrader.simulator.local_exchange import Listing, LocalExchange
 from fractaltrader.simulator.serving.transport import InProcessTransport
 from fractaltrader.simulator.virtual_time import LoopClock, run_virtual
@@ -71,6 +70,8 @@ prices = st.floats(-4.5, 5.0).map(lambda exponent: 10**exponent)
     usd=st.floats(9, 20_000),
     part=st.floats(0.01, 1),
 )
+# A rest worth over 10 USDC at the stop, but less at the worst price that its order allows.
+@example(price=1.0, decimals=0, side=1, stop=0.0625, reward=1.0, usd=22.0, part=0.5)
 def test_what_is_sent_is_legal(
     price: float, decimals: int, side: int, stop: float, reward: float, usd: float, part: float
 ) -> None:
@@ -98,8 +99,9 @@ def test_what_is_sent_is_legal(
         venue = _venue(instrument, close)
         outcomes = await venue.place(entry_orders(intent, instrument), bracket=True)
         _no_fault_of_ours([outcome.error for outcome in outcomes])
-        size = instrument.round_size(intent.size * Decimal(part))
-        if outcomes[0].kind is OutcomeKind.FILLED and size * intent.stop >= MIN_NOTIONAL:
+        position = (await venue.account()).positions.get("X")  # none when its stop is met at once
+        if position and (lacking := instrument.round_size(abs(position.size) * Decimal(part))):
+            size = stop_size(position, lacking, intent.stop, instrument)
             legs = exit_orders(intent, instrument, size, Decimal(0), attempt=1)
             (again,) = await venue.place(legs, bracket=False)
             _no_fault_of_ours([again.error])
