@@ -297,8 +297,8 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.slow
 def test_eight_writers_hammer_one_file(tmp_path: Path) -> None:
-    """For ten seconds: no read finds damage, no update that was acknowledged is missing."""
-    report = hammer_state(tmp_path, writers=8, seconds=10)
+    """For four seconds: no read finds damage, no update that was acknowledged is missing."""
+    report = hammer_state(tmp_path, writers=8, seconds=4)
     assert (report.corrupt, report.lost, report.gave_up) == (0, 0, 0)
     assert report.acknowledged > 100
     assert report.reads > 100

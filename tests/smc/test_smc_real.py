@@ -38,7 +38,7 @@ def test_prefix_law_on_real_candles(candles: Candles, profile: str) -> None:
     whole = detect_events(candles, params).records()
     texts = told(whole)
     known = np.array([event.known for event in whole])
-    for cut in range(50, len(candles), 97):
+    for cut in range(50, len(candles), 193):
         part = detect_events(candles.slice(0, cut), params).records()
         assert told(part) == texts[: int((known < cut).sum())]
 
