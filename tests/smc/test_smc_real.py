@@ -9,8 +9,9 @@ import pytest
 
 from fractaltrader.data.candle_files import load_candles
 from fractaltrader.market import Candles
-from fractaltrader.smc import PROFILES, EngineParameters, Event, SmcEngine, detect_events
+from fractaltrader.smc import PROFILES, EngineParameters, Event, SmcEngine, batch, detect_events
 from fractaltrader.smc import engine_parameters as parameters
+from fractaltrader.smc.engine import BAR_ROWS
 
 EXTRAS = {"htf": ("15m", "1h"), "candidates": True, "strength": True, "retracements": True}
 
@@ -41,6 +42,16 @@ def test_prefix_law_on_real_candles(candles: Candles, profile: str) -> None:
     for cut in range(50, len(candles), 193):
         part = detect_events(candles.slice(0, cut), params).records()
         assert told(part) == texts[: int((known < cut).sum())]
+
+
+def test_a_run_that_finds_more_than_it_has_room_for_goes_on(
+    candles: Candles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for one bar, then for twice as much again and again, it misses no event."""
+    whole = detect_events(candles)
+    monkeypatch.setattr(batch, "ROOM", 0.0)
+    assert told(detect_events(candles).records()) == told(whole.records())
+    assert len(whole.kind) > BAR_ROWS
 
 
 def test_the_defaults_own_machine_code_sees_the_same(candles: Candles) -> None:

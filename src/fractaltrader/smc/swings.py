@@ -31,8 +31,8 @@ def new_swings() -> Swings:
 
 
 @inlined
-def take_price(swings: Swings, t: int, runs: int, below: float, above: float) -> None:
-    """Take bar `t` into the runs of the `runs` shortest lengths that end at it."""
+def take_prices(swings: Swings, t: int, runs: int, below: float, above: float) -> None:
+    """Find the runs of the `runs` shortest lengths that end at bar `t`."""
     outermost = swings.outermost
     row = t & RING
     outermost[0, row, 0] = below
@@ -61,13 +61,13 @@ def outstanding(config: EngineConfig, swings: Swings, t: int, high: float, low: 
     Its extreme is strictly beyond the `left` bars before it, and at least equal to the `right` bars
     after it. Whether ties count, and whether there are that many bars, is for `fractal` to say.
     """
-    take_price(swings, t, config.runs, -low, high)
-    pivot = t - config.right
-    low = swings.outermost[0, pivot & RING, 0]
-    high = swings.outermost[0, pivot & RING, 1]
+    take_prices(swings, t, config.runs, -low, high)
+    pivot = (t - config.right) & RING
+    bottom = swings.outermost[0, pivot, 0]
+    top = swings.outermost[0, pivot, 1]
     # No short cuts: a branch that cannot be foreseen costs more than the comparisons.
-    lows = (low >= after(config, swings, 0, t)) & (low > before(config, swings, 0, t))
-    highs = (high >= after(config, swings, 1, t)) & (high > before(config, swings, 1, t))
+    lows = (bottom >= after(config, swings, 0, t)) & (bottom > before(config, swings, 0, t))
+    highs = (top >= after(config, swings, 1, t)) & (top > before(config, swings, 1, t))
     return int(highs) + 2 * int(lows)
 
 
