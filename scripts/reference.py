@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from fractaltrader.cli.main import app
 from fractaltrader.config import Config
 from fractaltrader.environment import VARIABLES
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 from fractaltrader.strategies import STRATEGIES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -11,10 +11,10 @@ from fractaltrader.errors import UserError, did_you_mean
 from fractaltrader.exchange.budget_parameters import BudgetParameters
 from fractaltrader.home import fractal_home
 from fractaltrader.live.parameters import DataParameters, GuardParameters, ReconcileParameters
+from fractaltrader.parameters import Parameters
 from fractaltrader.risk.breaker_parameters import BreakerParameters
 from fractaltrader.risk.portfolio import PortfolioLimits
 from fractaltrader.risk.sizing import RiskParameters
-from fractaltrader.smc.parameters import Parameters
 
 LOCAL_URL = "http://127.0.0.1:3001"
 URLS = {

@@ -8,8 +8,8 @@ import pytest
 
 from fractaltrader.certify import Plan, certify_strategy
 from fractaltrader.market import Candles, Timeframe
+from fractaltrader.parameters import Parameters
 from fractaltrader.smc.events import FloatArray
-from fractaltrader.smc.parameters import Parameters
 from fractaltrader.strategies import STRATEGIES, Signal, Strategy, StrategySession, load_strategy
 from fractaltrader.strategies.base import SIDE, SignalColumns
 

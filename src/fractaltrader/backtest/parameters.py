@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 
 
 class Costs(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 
 # 20 and 1 for each 20 of the 2000 items a page of executions or orders can hold.
 HEAVIEST = 120

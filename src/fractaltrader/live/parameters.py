@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 
 OrphanPolicy = Literal["stop", "adopt", "ignore-and-never-touch"]
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 
 MINUTE_MS = 60_000
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 
 
 class Holding(NamedTuple):

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from fractaltrader.market import Instrument
 from fractaltrader.market.instrument import MIN_NOTIONAL
+from fractaltrader.parameters import Parameters
 from fractaltrader.smc.kernel import kernel
-from fractaltrader.smc.parameters import Parameters
 
 CAPS = ("", "max_position", "leverage", "free_margin")
 NO_CAP, CAP_POSITION, CAP_LEVERAGE, CAP_MARGIN = range(4)

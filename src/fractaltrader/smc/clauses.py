@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fractaltrader.errors import UserError
 from fractaltrader.market import Timeframe
-from fractaltrader.smc.parameters import Parameters
+from fractaltrader.parameters import Parameters
 from fractaltrader.smc.sessions import Session, SessionTables, session_tables
 
 FRACTAL, LEG_FLIP = range(2)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
+from fractaltrader.parameters import Parameters
 from fractaltrader.smc.events import FloatArray, IntArray
-from fractaltrader.smc.parameters import Parameters
 from fractaltrader.strategies.signal import Signal
 
 __all__ = ["Signal", "SignalColumns", "Strategy", "StrategySession"]

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fractaltrader.market import Bar, Candles, Timeframe
+from fractaltrader.parameters import Parameters
 from fractaltrader.smc.batch import columns
 from fractaltrader.smc.engine import BAR_ROWS
 from fractaltrader.smc.events import EventBuffer, FloatArray, IntArray, new_buffer
 from fractaltrader.smc.kernel import compiled, kernel
-from fractaltrader.smc.parameters import Parameters
 from fractaltrader.smc.state import as_record, pack, scalar_views, unpack_into
 from fractaltrader.strategies.base import (
     ATR,

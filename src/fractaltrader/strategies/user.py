@@ -10,12 +10,12 @@ from math import isfinite
 from typing import Any, ClassVar
 
 from fractaltrader.market import Bar
+from fractaltrader.parameters import Parameters as _Parameters
 from fractaltrader.smc.clauses import EngineParameters
 from fractaltrader.smc.core import BARS, BIAS, NOW, Core
 from fractaltrader.smc.dealing_range import position
 from fractaltrader.smc.engine import SmcEngine
 from fractaltrader.smc.events import Event
-from fractaltrader.smc.parameters import Parameters as _Parameters
 from fractaltrader.smc.profiles import engine_parameters
 from fractaltrader.smc.window import mean
 
