@@ -9,29 +9,20 @@ from typing import Any
 
 import numba
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import (
-    NativeValue,
-    infer_getattr,
-    lower_getattr_generic,
-    models,
-    register_model,
-    typeof_impl,
-    unbox,
-)
+from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
+
+from fractaltrader.smc.lent import Lent, LentType
 
 
-class FixedType(numba.types.Opaque):
-    """The type of one set of parameters. The type tells all of it, its only value nothing.
-
-    Types of the same name are the same, also in machine code that is kept on the disk.
-    """
+class FixedType(LentType):
+    """The type of one set of parameters. The type tells all of it, its only value nothing."""
 
     def __init__(self, name: str, values: tuple[Any, ...]) -> None:
         super().__init__(name)
         self.values = values
 
 
-class Fixed:
+class Fixed(Lent):
     """A named tuple of numbers, arrays and tuples of them, to hand to a compiled kernel.
 
     `described` has to tell it from every other one.
@@ -39,20 +30,10 @@ class Fixed:
 
     def __init__(self, described: str, values: tuple[Any, ...]) -> None:
         digest = hashlib.sha256(described.encode()).hexdigest()[:16]
-        self.type = FixedType(f"Fixed_{digest}", values)
+        super().__init__(FixedType(f"Fixed_{digest}", values))
 
 
 register_model(FixedType)(models.OpaqueModel)
-
-
-@typeof_impl.register(Fixed)
-def _type_of(value: Fixed, _: object) -> FixedType:
-    return value.type
-
-
-@unbox(FixedType)
-def _hand_over(_: object, __: object, c: Any) -> Any:
-    return NativeValue(c.context.get_dummy_value())
 
 
 @infer_getattr

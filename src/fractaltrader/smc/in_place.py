@@ -13,25 +13,16 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import (
-    NativeValue,
-    infer_getattr,
-    lower_getattr_generic,
-    models,
-    register_model,
-    typeof_impl,
-    unbox,
-)
+from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 from numba.np.arrayobj import make_array, populate_array
+
+from fractaltrader.smc.lent import Lent, LentType
 
 _ENDLESS = 1 << 60  # rows; numba asks only to count places from the end
 
 
-class InPlaceType(numba.types.Opaque):
-    """The type of the arrays of a named tuple, one-dimensional and contiguous.
-
-    Types of the same name are the same, also in machine code that is kept on the disk.
-    """
+class InPlaceType(LentType):
+    """The type of the arrays of a named tuple, one-dimensional and contiguous."""
 
     def __init__(self, arrays: dict[str, Any]) -> None:
         members = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
@@ -39,14 +30,14 @@ class InPlaceType(numba.types.Opaque):
         self.arrays = arrays
 
 
-class InPlace:
+class InPlace(Lent):
     """A named tuple of arrays, to hand to a compiled kernel."""
 
     def __init__(self, arrays: Any) -> None:
         self._arrays = arrays  # they live as long as their addresses are known
         self._addresses = np.array([array.ctypes.data for array in arrays], np.uintp)
-        self.address = self._addresses.ctypes.data
-        self.type = _type_like(arrays._fields, tuple(array.dtype for array in arrays))
+        kind = _type_like(arrays._fields, tuple(array.dtype for array in arrays))
+        super().__init__(kind, self._addresses.ctypes.data)
 
 
 @cache  # because numba takes longer over a type than machine code over a thousand bars
@@ -56,19 +47,6 @@ def _type_like(names: tuple[str, ...], items: tuple[Any, ...]) -> InPlaceType:
 
 
 register_model(InPlaceType)(models.OpaqueModel)
-
-
-@typeof_impl.register(InPlace)
-def _type_of(value: InPlace, _: object) -> InPlaceType:
-    return value.type
-
-
-@unbox(InPlaceType)
-def _hand_over(_: object, value: Any, c: Any) -> Any:
-    address = c.pyapi.object_getattr_string(value, "address")
-    pointer = c.pyapi.long_as_voidptr(address)
-    c.pyapi.decref(address)
-    return NativeValue(pointer)
 
 
 @infer_getattr
