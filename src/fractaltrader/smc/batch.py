@@ -94,12 +94,13 @@ def detect_events(candles: Candles, params: EngineParameters | None = None) -> E
     inputs = (np.ascontiguousarray(candles.open_time), *columns(candles))
     rows = int(ROOM * len(candles)) + BAR_ROWS
     events = new_buffer(rows)
-    bar = detect_all(*machine, in_place(events), rows - BAR_ROWS, 0, *inputs)
-    while bar < len(candles):
+    bar = 0
+    while True:
+        bar = detect_all(*machine, in_place(events), rows - BAR_ROWS, bar, *inputs)
+        if bar == len(candles):
+            return columns_of(events)
         rows *= 2
         events = wider(events, rows)
-        bar = detect_all(*machine, in_place(events), rows - BAR_ROWS, bar, *inputs)
-    return columns_of(events)
 
 
 def columns(candles: Candles) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -62,13 +62,18 @@ def outstanding(config: EngineConfig, swings: Swings, t: int, high: float, low: 
     after it. Whether ties count, and whether there are that many bars, is for `fractal` to say.
     """
     take_prices(swings, t, config.runs, -low, high)
-    pivot = (t - config.right) & RING
-    bottom = swings.outermost[0, pivot, 0]
-    top = swings.outermost[0, pivot, 1]
+    bottom = at_pivot(config, swings, 0, t)
+    top = at_pivot(config, swings, 1, t)
     # No short cuts: a branch that cannot be foreseen costs more than the comparisons.
     lows = (bottom >= after(config, swings, 0, t)) & (bottom > before(config, swings, 0, t))
     highs = (top >= after(config, swings, 1, t)) & (top > before(config, swings, 1, t))
     return int(highs) + 2 * int(lows)
+
+
+@inlined
+def at_pivot(config: EngineConfig, swings: Swings, column: int, t: int) -> float:
+    """The price of bar t-right."""
+    return float(swings.outermost[0, (t - config.right) & RING, column])
 
 
 @inlined
@@ -95,10 +100,9 @@ def fractal(config: EngineConfig, swings: Swings, found: int, t: int, since: int
         return 0
     if config.ties_count:
         return found
-    price = swings.outermost
-    if price[0, pivot & RING, 1] == after(config, swings, 1, t):
+    if at_pivot(config, swings, 1, t) == after(config, swings, 1, t):
         found &= 2
-    if price[0, pivot & RING, 0] == after(config, swings, 0, t):
+    if at_pivot(config, swings, 0, t) == after(config, swings, 0, t):
         found &= 1
     return found
 
@@ -113,9 +117,8 @@ def leg_flips(config: EngineConfig, swings: Swings, t: int, since: int) -> int:
     pivot = t - config.right
     if pivot < since:
         return 0
-    price = swings.outermost
-    high = price[0, pivot & RING, 1] > after(config, swings, 1, t)
-    low = price[0, pivot & RING, 0] > after(config, swings, 0, t)
+    high = at_pivot(config, swings, 1, t) > after(config, swings, 1, t)
+    low = at_pivot(config, swings, 0, t) > after(config, swings, 0, t)
     leg = -1 if high else 1
     if not (high or low) or swings.leg[0] == leg:
         return 0
